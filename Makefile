@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+# zokor's build. `make help` lists the targets.
+#
+#   CC=gcc|clang               compiler
+#   SAN=address,undefined      sanitizer build, in its own folder
+#   SAN=thread
+
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+SAN ?=
+comma := ,
+VARIANT := $(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+BUILD ?= build$(if $(VARIANT),/v$(VARIANT))
+
+PKG := pkg-config
+DPDK_CFLAGS := $(shell $(PKG) --cflags libdpdk 2>/dev/null)
+DPDK_LIBS := $(shell $(PKG) --libs libdpdk 2>/dev/null)
+URCU_LIBS := $(shell $(PKG) --libs liburcu-qsbr 2>/dev/null)
+
+WARN := -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wformat=2 -Wundef -Wpointer-arith -Wcast-align -Wwrite-strings
+HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2 -fcf-protection
+OPT ?= -O3 -g -march=$(ARCH)
+ARCH ?= x86-64-v2
+CPPFLAGS := -I. -D_GNU_SOURCE $(if $(SAN),-U_FORTIFY_SOURCE)
+CFLAGS := -std=c11 $(OPT) $(WARN) $(filter-out $(if $(SAN),-D_FORTIFY_SOURCE=2),$(HARDEN)) \
+	-fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
+
+# The dependency table: what each archive may see. `make arch` holds the sources and symbols to it.
+CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c))
+NET_SRC := $(sort $(wildcard dp/net/*.c dp/net/tcp/*.c))
+PORT_SRC := $(sort $(wildcard dp/port/*.c dp/eal/*.c dp/tel/*.c))
+LOOP_SRC := $(sort $(wildcard dp/loop/*.c))
+SERVER_SRC := $(sort $(wildcard ctl/server/*.c))
+TOOL_SRC := $(sort $(wildcard ctl/tool/*.c))
+BENCH_SRC := $(sort $(wildcard bench/*.c))
+TESTLIB_SRC := $(sort $(wildcard test/lib/*.c))
+
+LIBS := core net port loop
+core_SRC := $(CORE_SRC)
+net_SRC := $(NET_SRC)
+port_SRC := $(PORT_SRC)
+loop_SRC := $(LOOP_SRC)
+server_SRC := $(SERVER_SRC)
+testlib_SRC := $(TESTLIB_SRC)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+lib = $(BUILD)/lib$(1).a
+
+PROGRAMS := $(BUILD)/zokord $(BUILD)/zokorctl $(BUILD)/zokor-bench
+
+.PHONY: all
+all: $(PROGRAMS)
+
+.PHONY: help
+help:
+	@echo 'make                 build zokord, zokorctl and zokor-bench into build/'
+	@echo 'make run             install what is needed, build, serve on 127.181.0.1:2181 (root)'
+	@echo 'make test            everything that CI runs (root)'
+	@echo 'make check-fast      unit, wire and a few simulator seeds: under a minute'
+	@echo 'make test-net        devices and kernel peers in network namespaces (root)'
+	@echo 'make test-clients    unmodified ZooKeeper clients in a network namespace (root)'
+	@echo 'make sim SEEDS=n FROM=s    TCP simulator'
+	@echo 'make fuzz T=s        every fuzzer for s seconds'
+	@echo 'make tsan            core and rings under the thread sanitizer'
+	@echo 'make lint arch tidy  style, house plan, repository rules'
+	@echo 'make bench           zokord and the load generator over memif on two CPUs (root)'
+	@echo 'make deps            install the Debian packages that all of this needs (root)'
+	@echo 'CC=clang, SAN=address,undefined or SAN=thread select other builds'
+
+# What a build needs, and what the tests need on top of it (Debian 12 names).
+DEPS_BUILD := gcc make pkg-config libdpdk-dev liburcu-dev libmnl-dev libssl-dev
+DEPS_TEST := clang clang-format clang-tidy cppcheck shellcheck libclang-rt-14-dev libcmocka-dev binutils \
+	iproute2 nftables ethtool iputils-ping procps python3 libcap2-bin util-linux
+
+.PHONY: deps deps-build
+deps-build:
+	@deploy/apt-deps.sh $(DEPS_BUILD)
+deps:
+	@deploy/apt-deps.sh $(DEPS_BUILD) $(DEPS_TEST) $$(sed 's/#.*//' test/clients/packages.txt)
+
+.PHONY: run
+run: deps-build
+	@$(MAKE) --no-print-directory all
+	build/zokord configs/standalone.cfg
+
+$(BUILD)/obj/dp/port/%.o $(BUILD)/obj/dp/eal/%.o $(BUILD)/obj/dp/tel/%.o: CPPFLAGS += -isystem /usr/include/dpdk $(DPDK_CFLAGS)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Rebuild when the flags change, and only then.
+FLAGS_TEXT := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DPDK_CFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
+.PHONY: FORCE
+FORCE:
+
+define LIB_RULE
+$(call lib,$(1)): $(call obj,$($(1)_SRC))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LIBS) server testlib,$(eval $(call LIB_RULE,$(l))))
+
+$(BUILD)/zokord: $(call lib,server) $(call lib,loop) $(call lib,net) $(call lib,port) $(call lib,core)
+	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -lpthread -o $@
+
+$(BUILD)/zokorctl: $(call obj,$(TOOL_SRC)) $(call lib,core)
+	$(CC) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/zokor-bench: $(call obj,$(BENCH_SRC)) $(call lib,net) $(call lib,port) $(call lib,core)
+	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) -lmnl -lpthread -o $@
+
+# Tests: every file of test/unit, test/wire and test/sim named *_test.c is one program.
+UNIT_SRC := $(sort $(wildcard test/unit/*_test.c test/unit/*/*_test.c test/wire/*_test.c test/sim/*_test.c))
+UNIT_BIN := $(patsubst test/%.c,$(BUILD)/test/%,$(UNIT_SRC))
+# Helpers beside them (test/wire/*.c, test/sim/*.c without _test) are linked into all of their folder.
+folder_helpers = $(filter-out %_test.c,$(wildcard $(dir $(1))*.c))
+
+.SECONDEXPANSION:
+$(UNIT_BIN): $(BUILD)/test/%: $(BUILD)/obj/test/%.o $$(call obj,$$(call folder_helpers,test/%.c)) $(call lib,testlib) $(call lib,net) $(call lib,core)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -lcmocka -lurcu-qsbr -lcrypto -lpthread -o $@
+
+.PHONY: unit-bin
+unit-bin: $(UNIT_BIN)
+
+UNIT_CORE_BIN := $(filter-out $(BUILD)/test/sim/%,$(UNIT_BIN))
+
+.PHONY: unit check-fast sim tsan asan test test-net test-clients lint arch tidy bench
+unit: $(UNIT_CORE_BIN)
+	@test/run.sh $(foreach t,$(UNIT_CORE_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+check-fast: $(UNIT_BIN)
+	@SEEDS=30 TORTURE_S=2 test/run.sh $(foreach t,$(UNIT_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+SEEDS ?= 200
+FROM ?= 1
+sim: $(filter $(BUILD)/test/sim/%,$(UNIT_BIN))
+	@SEEDS=$(SEEDS) FROM=$(FROM) test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+# The thread sanitizer sees what runs on several threads: the rings and the tree.
+TSAN_TESTS := unit/base/ring_test unit/tree/torture_test
+tsan:
+	@$(MAKE) --no-print-directory SAN=thread tsan-run
+.PHONY: tsan-run
+tsan-run: $(addprefix $(BUILD)/test/,$(TSAN_TESTS))
+	@test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+test-net: all $(NET_TEST_BIN)
+	@test/run.sh $(foreach t,$(wildcard test/net/*.sh),$(patsubst test/%,%,$(t))=$(t))
+
+test-clients: all
+	@test/clients/run.sh zokor
+
+arch: $(foreach l,$(LIBS),$(call lib,$(l)))
+	@test/arch/arch.sh $(BUILD)
+
+tidy: all
+	@test/arch/tidy.sh $(BUILD)
+
+LINT_C := $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC)
+LINT_H := $(sort $(wildcard core/*.h core/*/*.h dp/*/*.h dp/*/*/*.h ctl/*/*.h bench/*.h test/*/*.h test/*/*/*.h))
+LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c))
+LINT_SH := $(sort $(wildcard test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)
+.PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell
+lint: lint-format lint-tidy lint-cppcheck lint-shell
+lint-format:
+	clang-format --dry-run -Werror $(LINT_C) $(LINT_H) $(LINT_TEST)
+lint-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(LINT_C))
+$(BUILD)/tidy/%.ok: % .clang-tidy
+	@mkdir -p $(@D)
+	clang-tidy --quiet $< -- $(CPPFLAGS) -isystem /usr/include/dpdk $(DPDK_CFLAGS) -std=c11 2>$@.log || { cat $@.log; false; }
+	@touch $@
+lint-cppcheck:
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+		--suppress=missingInclude --suppress=normalCheckLevelMaxBranches -j2 -I. core dp ctl bench
+lint-shell:
+	shellcheck $(LINT_SH)
+
+bench: all
+	@bench/run.sh
+
+test:
+	@test/all.sh
+
+-include $(wildcard test/*/*.mk test/*/*/*.mk bench/*.mk bench/micro/*.mk)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: clean
+clean:
+	rm -rf build

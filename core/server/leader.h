@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The leader core's machine: sessions, prep, log stage, apply, publish, reply. Pure.
+ *
+ * Life of a write: leader_request() validates it against the newest pending state (core/txn/prep),
+ * gives it the next zxid and appends the transaction to the log stage (`log_append`). When the log
+ * stage reports it durable, leader_durable() applies it to the tree in zxid order, ends the
+ * transaction (the change log is published) and only then puts the reply on the ring of the
+ * connection's core. Order of effects: log_append(Z) < durable(Z) < tree_end(Z) < reply(Z).
+ *
+ * Standalone for now: no peers. A follower will feed the same apply from PROPOSAL and COMMIT.
+ */
+#ifndef ZK_SERVER_LEADER_H
+#define ZK_SERVER_LEADER_H
+
+#include "core/base/err.h"
+#include "core/base/ring.h"
+#include "core/base/span.h"
+#include "core/server/msg.h"
+#include "core/tree/tree.h"
+#include "core/txn/auth.h"
+
+enum { LEADER_CORES_MAX = MSG_CORES_MAX };
+
+struct leader_log {
+	void *ctx;
+	/** Take one transaction: header, body, no digest yet, as in the log file's payload
+	 *  (spec/disk-format.md section 2). Borrowed for the call. @return false when the stage is
+	 * full: the leader keeps the request and tries again. */
+	bool (*append)(void *ctx, uint64_t zxid, struct zk_span txn);
+};
+
+struct leader_conf {
+	struct tree *tree;
+	struct zk_mem *mem;
+	struct auth_conf auth;
+	struct leader_log log;
+	struct zk_ring *to_core[LEADER_CORES_MAX]; /* replies: this machine is the producer */
+	unsigned cores;
+	uint8_t server_id; /* top byte of session ids; 1 standalone */
+	uint32_t tick_ms;
+	uint32_t touch_lag_ms; /* how late a MSG_TOUCH may be: sessions expire that much later */
+	uint32_t sessions_max; /* 0 = 1,000,000 */
+	uint32_t pending_max;  /* transactions between prep and apply */
+	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
+	uint32_t jute_maxbuffer;
+};
+
+struct leader;
+
+ZK_MUST_USE enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns,
+				   struct leader **out);
+void leader_free(struct leader *l);
+
+/** Take one record from a client core (any kind that goes to the leader). The record is borrowed.
+ *  @p wall_ms: time of day for ctime/mtime. @return ZK_EOK, or ZK_EAGAIN: nothing was done, offer
+ * it again (pending table, log stage, change log or a reply ring is full; counted). */
+ZK_MUST_USE enum zk_err leader_message(struct leader *l, const void *rec, size_t n, uint64_t now_ns,
+				       int64_t wall_ms);
+
+/** Everything up to @p zxid is durable: apply, publish, reply, at most @p budget transactions.
+ *  @return number applied; fewer than possible when a reply ring is full (call again). */
+unsigned leader_durable(struct leader *l, uint64_t zxid, unsigned budget, uint64_t now_ns);
+
+/** Expire sessions and reclaim; a few microseconds at most per call. Returns work done. */
+unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms);
+
+/** When must leader_tick() run next? Absolute ns. */
+uint64_t leader_next_ns(const struct leader *l);
+
+uint64_t leader_last_zxid(const struct leader *l);    /* prepared */
+uint64_t leader_applied_zxid(const struct leader *l); /* applied and published */
+
+/** Counters, readable from any thread (relaxed). */
+struct leader_stats {
+	uint64_t sessions, proposals, commits, expired, again, refused_memory;
+	uint64_t outstanding; /* prepared, not applied */
+};
+void leader_stats_get(const struct leader *l, struct leader_stats *out);
+
+#endif

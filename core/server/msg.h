@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Messages between a client core and the leader core, over a pair of zk_rings per client core.
+ *
+ * Each record starts with struct msg. Connections are named by handle (core, index, generation),
+ * never by pointer; a handle whose generation is old is answered into nothing. What follows the
+ * fixed part is said at each kind. The order of records on one ring is the order of events.
+ */
+#ifndef ZK_SERVER_MSG_H
+#define ZK_SERVER_MSG_H
+
+#include <stdint.h>
+
+enum { MSG_CORES_MAX = 32 };
+
+enum msg_kind {
+	/* client core -> leader core */
+	MSG_REQUEST = 1,    /* struct msg_request, ids, body */
+	MSG_SESSION_CREATE, /* struct msg_session */
+	MSG_SESSION_ATTACH, /* struct msg_session: reconnect, password in it */
+	MSG_TOUCH,          /* struct msg_touch: sessions with traffic */
+	MSG_DETACH,         /* struct msg_session: the connection that held the session is gone */
+	MSG_GATHER_ASK,     /* struct msg_gather: a four-letter word wants text from every core */
+	MSG_GATHER_PART,    /* struct msg_gather, text: one core's part */
+	/* leader core -> client core */
+	MSG_REPLY,          /* struct msg_reply, body */
+	MSG_SESSION_OPENED, /* struct msg_session: created or attached; timeout_ms 0 = refused */
+	MSG_KICK, /* struct msg_session: close this connection (session moved, expired, taken over)
+		   */
+	MSG_GATHER,      /* struct msg_gather: send your part */
+	MSG_GATHER_TEXT, /* struct msg_gather, text: a part for the asking connection */
+};
+
+struct msg_conn {
+	uint32_t index, generation;
+};
+
+struct msg {
+	uint16_t kind;
+	uint16_t core; /* the client core concerned */
+	struct msg_conn conn;
+	uint32_t reserved;
+};
+
+struct msg_request {
+	struct msg h;
+	int32_t xid, op;
+	uint64_t session;
+	uint64_t received_ns; /* monotonic, for latency figures */
+	uint32_t ids_bytes;   /* Jute vector of Id, directly behind this struct */
+	uint32_t
+		body_bytes; /* request record as on the wire (without its header), behind the ids */
+};
+
+struct msg_session {
+	struct msg h;
+	uint64_t session;
+	int32_t timeout_ms; /* asked (already clamped) or granted */
+	uint32_t attached;  /* MSG_SESSION_OPENED: 1 = answer to ATTACH */
+	uint8_t password[16];
+	uint8_t password_ok; /* ATTACH: the length was 16 */
+	uint8_t pad[7];
+};
+
+struct msg_touch {
+	struct msg h;
+	uint64_t through_ns; /* all traffic of this core up to this time is in here or before */
+	uint32_t n;
+	uint32_t pad;
+	uint64_t session[];
+};
+
+struct msg_reply {
+	struct msg h;
+	int32_t xid, err;
+	int32_t op;          /* of the request; ZK_OP_CLOSE_SESSION: close after it is sent */
+	uint32_t body_bytes; /* directly behind this struct */
+	uint64_t zxid;       /* leaves only after the core's visible has reached it */
+	uint64_t received_ns;
+	uint32_t drop; /* 1 = no reply, close the connection (session moved) */
+	uint32_t pad;
+};
+
+enum gather_what {
+	GATHER_CONS = 1,
+	GATHER_STAT = 2,
+	GATHER_DUMP = 3,
+	GATHER_WCHS = 4,
+	GATHER_WCHC = 5,
+	GATHER_WCHP = 6,
+	GATHER_RESET = 7
+};
+
+struct msg_gather {
+	struct msg h;        /* the asking connection and its core, in every step */
+	uint16_t what;       /* enum gather_what */
+	uint16_t part_core;  /* PART, TEXT: whose text this is */
+	uint16_t last;       /* PART, TEXT: 1 = the last of this core */
+	uint16_t cores;      /* GATHER, TEXT: how many cores answer */
+	uint32_t text_bytes; /* behind this struct; at most GATHER_TEXT_MAX a part */
+	uint32_t pad;
+};
+
+enum { GATHER_TEXT_MAX = 16384 };
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The znode tree: one writer (the apply core), many readers, no lock.
+ *
+ * Every change makes a new immutable version of a node, stamped with the zxid of its transaction. A
+ * reader looks at the tree as of a zxid, its core's `visible`: for each node the newest version
+ * whose zxid is not above. The protocol of transaction Z (DESIGN section 3, invariants 2 to 7):
+ *
+ *   apply core   tree_begin(Z), tree_create/delete/set..., tree_end(): links the versions, appends
+ * the change records, release-stores the head of the change log. each core    tree_change_next() in
+ * order; fires its own watches; at a record of kind TREE_CHANGE_END calls tree_reader_advance(),
+ * and only from then on reads at Z.
+ *
+ * Rules for readers: a struct tree_ref and everything reached from it is valid until the core's
+ * next tree_reader_advance() or RCU quiescent point, whichever is first. Longer reads take a pin,
+ * which keeps the state at its zxid, and look their node up again after each quiescent point.
+ *
+ * Reclamation: a superseded version, or a node whose newest version is a tombstone, is unlinked
+ * when the horizon (lowest `visible` or pin) has reached the zxid that superseded it
+ * (tree_collect()), and freed after an RCU grace period (tree_garbage_*), by the apply core.
+ *
+ * Node paths are full paths; the root is "/" (and "" finds it too). The tree does not validate
+ * paths, permissions or versions: that is txn's work, before.
+ */
+#ifndef ZK_TREE_TREE_H
+#define ZK_TREE_TREE_H
+
+#include "core/base/err.h"
+#include "core/base/hash.h"
+#include "core/base/span.h"
+#include "core/jute/proto.h"
+#include "core/mem.h"
+#include "core/tree/acl.h"
+
+struct tree;
+struct tree_node;
+struct tree_version;
+struct tree_reader;
+struct tree_garbage;
+
+enum { TREE_READERS_MAX = 64, TREE_PINS_MAX = 16 /* per reader */ };
+
+struct tree_conf {
+	struct zk_mem *mem;      /* the apply core's; also the limit of the data */
+	struct zk_hash_key key;  /* of the index */
+	size_t index_slots;      /* power of two; sized at start, never moved under readers */
+	size_t changes_soft_max; /* tree_changes_backlog() above this: take no more writes */
+};
+
+/** An empty tree with the predefined nodes of spec/semantics.md section 2 (standalone: empty
+ *  /zookeeper/config). @return ZK_EOK with *out, or ZK_ENOMEM. Main thread. */
+ZK_MUST_USE enum zk_err tree_new(const struct tree_conf *conf, struct tree **out);
+
+/** Free all. No reader may be inside; garbage handed out must have come back. */
+void tree_free(struct tree *t);
+
+/* ---- readers ----------------------------------------------------------------------------------
+ */
+
+/** A reader per core, before the cores start. NULL when there are TREE_READERS_MAX. */
+struct tree_reader *tree_reader_add(struct tree *t);
+
+/** The zxid this core reads at. Owner core. */
+uint64_t tree_visible(const struct tree_reader *r);
+
+/** What is behind a path at a zxid. */
+struct tree_ref {
+	const struct tree_node *node;
+	const struct tree_version *version;
+};
+
+/** Hash of a path for tree_prefetch() and tree_find_hashed(). */
+uint64_t tree_hash(const struct tree *t, struct zk_span path);
+/** Start loading the index line of @p hash. */
+void tree_prefetch(const struct tree *t, uint64_t hash);
+
+/** Find a node as of @p zxid (the reader's visible, or a pin's). @return false: no such node then.
+ *  Any registered reader between quiescent points, or the apply core. Bound: the hash chain plus
+ * the versions newer than @p zxid. */
+bool tree_find(const struct tree *t, struct zk_span path, uint64_t zxid, struct tree_ref *out);
+bool tree_find_hashed(const struct tree *t, struct zk_span path, uint64_t hash, uint64_t zxid,
+		      struct tree_ref *out);
+
+/** The parent's ref at the same zxid; false for the root. */
+bool tree_parent(struct tree_ref ref, uint64_t zxid, struct tree_ref *out);
+
+struct zk_span tree_path(const struct tree_node *n); /* "/" for the root */
+struct zk_span tree_name(const struct tree_node *n); /* last component */
+struct zk_span tree_data(struct tree_ref ref);       /* null data: {NULL, 0} */
+const struct acl_list *tree_acl(struct tree_ref ref);
+/** Stat as clients see it (cversion 2*stored - children; owner 0 for container and TTL). */
+void tree_stat(struct tree_ref ref, struct zk_stat *out);
+
+/** The stored fields, for txn and store. */
+struct tree_raw {
+	uint64_t czxid, mzxid, pzxid;
+	int64_t ctime, mtime;
+	int32_t version, cversion /* stored: creations */, aversion;
+	uint64_t owner; /* with its kind marker */
+	uint32_t children;
+	uint32_t data_len;
+};
+void tree_raw(struct tree_ref ref, struct tree_raw *out);
+
+/** Walk the children as of @p zxid, in no particular order. Start with *cursor = 0; resumable
+ * across quiescent points under a pin by looking the parent up again and keeping the cursor.
+ *  @return false at the end. Bound: dead slots passed over, at most @p budget (then *out_node ==
+ * NULL and true: call again). */
+bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, unsigned budget,
+		     const struct tree_node **out_node);
+
+/** Keep the state at the reader's visible zxid until tree_pin_drop(). @return pin index >= 0, or -1
+ * when TREE_PINS_MAX are taken (counted). Owner core. */
+int tree_pin_take(struct tree_reader *r);
+uint64_t tree_pin_zxid(const struct tree_reader *r, int pin);
+void tree_pin_drop(struct tree_reader *r, int pin);
+
+/* ---- change log -------------------------------------------------------------------------------
+ */
+
+enum tree_change_kind {
+	TREE_CHANGE_CREATED,
+	TREE_CHANGE_DELETED,
+	TREE_CHANGE_DATA,
+	TREE_CHANGE_END
+};
+
+/** One change. Pointers are valid until this reader has advanced past zxid. END has no node. */
+struct tree_change {
+	uint64_t zxid;
+	enum tree_change_kind kind;
+	const struct tree_node *node;
+	const struct acl_list *acl;        /* the node's (deleted: the last one) */
+	const struct acl_list *parent_acl; /* created, deleted: the parent's; NULL for the root */
+};
+
+/** The next record for this reader; false when there is none. Owner core. Bound: constant. */
+bool tree_change_next(struct tree_reader *r, struct tree_change *out);
+
+/** Move visible to @p zxid, the zxid of the END record just consumed, and let go of what is older.
+ */
+void tree_reader_advance(struct tree_reader *r, uint64_t zxid);
+
+/** Change records not yet consumed by the slowest reader, against changes_soft_max. Apply core. */
+bool tree_changes_full(const struct tree *t);
+
+/* ---- writing: apply core only -------------------------------------------------------------------
+ */
+
+/** Start transaction @p zxid (greater than every one before). */
+void tree_begin(struct tree *t, uint64_t zxid, int64_t time_ms);
+
+/** Apply rules of spec/semantics.md section 14. @p acl: encoded vector is interned; empty or NULL
+ * list = world:anyone. All spans are copied. @p parent_cversion: the parent's stored cversion after
+ * the create, -1 = own + 1. @return ZK_EOK, ZK_NONODE (parent), ZK_NODEEXISTS. Memory: the caller
+ * has asked tree_can_take() before; running out here stops the process. */
+ZK_MUST_USE enum zk_err tree_create(struct tree *t, struct zk_span path, struct zk_span data,
+				    struct zk_span acl_jute, uint64_t owner,
+				    int32_t parent_cversion);
+ZK_MUST_USE enum zk_err tree_delete(struct tree *t, struct zk_span path);
+ZK_MUST_USE enum zk_err tree_set_data(struct tree *t, struct zk_span path, struct zk_span data,
+				      int32_t version);
+ZK_MUST_USE enum zk_err tree_set_acl(struct tree *t, struct zk_span path, struct zk_span acl_jute,
+				     int32_t aversion);
+
+/** End of the transaction: everything is linked; append the END record and publish. */
+void tree_end(struct tree *t);
+
+/** The newest state, unpublished or not: what prep validates against beneath its pending records.
+ */
+bool tree_find_newest(const struct tree *t, struct zk_span path, struct tree_ref *out);
+uint64_t tree_last_zxid(const struct tree *t);
+
+/** Is there memory for a write whose path, data and ACL take @p bytes? */
+bool tree_can_take(const struct tree *t, size_t bytes);
+
+/** Nodes whose owner is @p session, newest state. Start with *cursor = NULL; false at the end. */
+bool tree_ephemeral_next(const struct tree *t, uint64_t session, const struct tree_node **cursor);
+
+/* ---- reclamation --------------------------------------------------------------------------------
+ */
+
+/** Unlink what the horizon has passed, at most @p budget objects. Returns how many. Apply core. */
+unsigned tree_collect(struct tree *t, unsigned budget);
+
+/** Take everything unlinked so far as one batch, NULL when there is nothing. Apply core. The batch
+ * goes to whoever waits for the grace period, and comes back to tree_garbage_free() on the apply
+ * core. */
+struct tree_garbage *tree_garbage_take(struct tree *t);
+
+/** Free up to @p budget objects of a batch after its grace period. @return true when the batch is
+ * done (and the pointer dead). Apply core. */
+bool tree_garbage_free(struct tree *t, struct tree_garbage *g, unsigned budget);
+
+/* ---- counters: any thread, relaxed
+ * ---------------------------------------------------------------- */
+
+struct tree_stats {
+	uint64_t nodes; /* without the second key of the root */
+	uint64_t ephemerals;
+	uint64_t data_bytes; /* paths and data, as zk_approximate_data_size */
+	uint64_t versions, garbage, pins_refused;
+	uint64_t memory_bytes;
+};
+void tree_stats_get(const struct tree *t, struct tree_stats *out);
+
+#endif
