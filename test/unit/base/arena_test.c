@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/base/arena.h"
+#include "core/base/hash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+enum { BYTES = 1 << 20, SLOTS = 512, STEPS = 200000 };
+
+struct held {
+	uint8_t *p;
+	size_t n;
+	uint8_t tag;
+};
+
+static void random_use(void **state)
+{
+	uint8_t *base = malloc(BYTES);
+	struct held held[SLOTS] = {{NULL, 0, 0}};
+	struct zk_arena a;
+	uint64_t rnd = 1;
+	size_t used = 0, refused = 0, fresh;
+
+	(void)state;
+	assert_int_equal(zk_arena_init(&a, base, BYTES, 0), ZK_EOK);
+	fresh = zk_arena_largest(&a);
+	for (unsigned i = 0; i < STEPS; i++) {
+		rnd = zk_mix64(rnd + i + 1);
+		struct held *h = &held[rnd % SLOTS];
+
+		if (h->p) {
+			for (size_t k = 0; k < h->n; k++)
+				assert_int_equal(h->p[k], h->tag);
+			zk_mem_free(&a.mem, h->p, h->n);
+			used -= h->n;
+			h->p = NULL;
+		} else {
+			h->n = (rnd >> 32) % (rnd & 0x100000 ? 20000 : 200);
+			h->tag = (uint8_t)i;
+			h->p = zk_mem_alloc(&a.mem, h->n);
+			if (!h->p) {
+				refused++;
+				continue;
+			}
+			assert_int_equal((uintptr_t)h->p % 16, 0);
+			memset(h->p, h->tag, h->n);
+			used += h->n;
+		}
+		assert_int_equal(a.mem.used_bytes, used);
+		if (i % 1024 == 0)
+			zk_arena_check(&a);
+	}
+	assert_true(refused > 0); /* the test has seen a full arena */
+	assert_int_equal(a.mem.failures, refused);
+	for (unsigned i = 0; i < SLOTS; i++)
+		zk_mem_free(&a.mem, held[i].p, held[i].n);
+	zk_arena_check(&a);
+	assert_int_equal(a.mem.used_bytes, 0);
+	assert_int_equal(zk_arena_largest(&a), fresh); /* all merged again */
+	free(base);
+}
+
+static void limits(void **state)
+{
+	static _Alignas(16) uint8_t base[4096];
+	struct zk_arena a;
+	void *p;
+
+	(void)state;
+	assert_int_equal(zk_arena_init(&a, base, 100, 0), ZK_EINVAL);
+	assert_int_equal(zk_arena_init(&a, base, sizeof(base), 1000), ZK_EOK);
+	assert_null(zk_mem_alloc(&a.mem, 1001));
+	assert_null(zk_mem_alloc(&a.mem, SIZE_MAX));
+	assert_null(zk_mem_alloc(&a.mem, SIZE_MAX - 8));
+	p = zk_mem_alloc(&a.mem, 1000);
+	assert_non_null(p);
+	assert_null(zk_mem_alloc(&a.mem, 1));
+	zk_mem_free(&a.mem, p, 1000);
+	for (size_t n = 0; n <= 1000; n++) {
+		p = zk_mem_alloc(&a.mem, n);
+		assert_non_null(p);
+		memset(p, 1, n);
+		zk_mem_free(&a.mem, p, n);
+	}
+	zk_arena_check(&a);
+	assert_int_equal(zk_arena_init(&a, base + 3, sizeof(base) - 3, 0), ZK_EOK);
+	p = zk_mem_alloc(&a.mem, zk_arena_largest(&a));
+	assert_non_null(p);
+	zk_mem_free(&a.mem, p, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_use),
+		cmocka_unit_test(limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
