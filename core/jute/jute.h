@@ -18,7 +18,7 @@ struct jute_in {
 
 static inline struct jute_in jute_in_of(struct zk_span s)
 {
-	return (struct jute_in){s.p, s.p + s.n, false};
+	return (struct jute_in){s.p, s.n ? s.p + s.n : s.p, false};
 }
 
 static inline size_t jute_left(const struct jute_in *in)
@@ -152,7 +152,7 @@ static inline void jute_put_raw(struct jute_out *out, struct zk_span s)
 {
 	uint8_t *p = jute_room(out, s.n);
 
-	if (p && s.n)
+	if (p && s.p)
 		memcpy(p, s.p, s.n);
 }
 

@@ -40,9 +40,10 @@ struct tree_garbage;
 enum { TREE_READERS_MAX = 64, TREE_PINS_MAX = 16 /* per reader */ };
 
 struct tree_conf {
-	struct zk_mem *mem;      /* the apply core's; also the limit of the data */
-	struct zk_hash_key key;  /* of the index */
-	size_t index_slots;      /* power of two; sized at start, never moved under readers */
+	struct zk_mem *mem;     /* the apply core's; also the limit of the data */
+	struct zk_hash_key key; /* of the index */
+	size_t index_slots; /* power of two >= 16; sized at start, never moved; more nodes: slower
+			     */
 	size_t changes_soft_max; /* tree_changes_backlog() above this: take no more writes */
 };
 
@@ -73,12 +74,21 @@ uint64_t tree_hash(const struct tree *t, struct zk_span path);
 /** Start loading the index line of @p hash. */
 void tree_prefetch(const struct tree *t, uint64_t hash);
 
+/** For bursts, each some 100 ns after the one before: load the node, then its newest version, of
+ * the entry that looks like @p hash. Hints only. Context as tree_find(). Bound: constant. */
+void tree_prefetch_node(const struct tree *t, uint64_t hash);
+void tree_prefetch_version(const struct tree *t, uint64_t hash);
+
 /** Find a node as of @p zxid (the reader's visible, or a pin's). @return false: no such node then.
  *  Any registered reader between quiescent points, or the apply core. Bound: the hash chain plus
  * the versions newer than @p zxid. */
 bool tree_find(const struct tree *t, struct zk_span path, uint64_t zxid, struct tree_ref *out);
 bool tree_find_hashed(const struct tree *t, struct zk_span path, uint64_t hash, uint64_t zxid,
 		      struct tree_ref *out);
+
+/** A node that was reached otherwise (a child, a change record) as of @p zxid. @return false: it
+ * does not exist then. Context and bound as tree_find(). */
+bool tree_ref_at(const struct tree_node *n, uint64_t zxid, struct tree_ref *out);
 
 /** The parent's ref at the same zxid; false for the root. */
 bool tree_parent(struct tree_ref ref, uint64_t zxid, struct tree_ref *out);
@@ -156,6 +166,13 @@ void tree_begin(struct tree *t, uint64_t zxid, int64_t time_ms);
 ZK_MUST_USE enum zk_err tree_create(struct tree *t, struct zk_span path, struct zk_span data,
 				    struct zk_span acl_jute, uint64_t owner,
 				    int32_t parent_cversion);
+/** What DataTree does after a create of type 1 that gave ZK_NODEEXISTS: raise cversion and pzxid of
+ * the parent of @p path as the create would have. @return ZK_EOK, ZK_NONODE (parent). */
+ZK_MUST_USE enum zk_err tree_raise_parent(struct tree *t, struct zk_span path,
+					  int32_t parent_cversion);
+/** @return ZK_EOK, ZK_NONODE (the parent's pzxid is raised even so, as in DataTree.deleteNode()),
+ * ZK_BADARGUMENTS for the root. Children, which only replay over a fuzzy snapshot can meet, go
+ * first. */
 ZK_MUST_USE enum zk_err tree_delete(struct tree *t, struct zk_span path);
 ZK_MUST_USE enum zk_err tree_set_data(struct tree *t, struct zk_span path, struct zk_span data,
 				      int32_t version);
@@ -166,15 +183,28 @@ ZK_MUST_USE enum zk_err tree_set_acl(struct tree *t, struct zk_span path, struct
 void tree_end(struct tree *t);
 
 /** The newest state, unpublished or not: what prep validates against beneath its pending records.
- */
+ * Apply core; valid until the next change or tree_garbage_free(). */
 bool tree_find_newest(const struct tree *t, struct zk_span path, struct tree_ref *out);
 uint64_t tree_last_zxid(const struct tree *t);
 
-/** Is there memory for a write whose path, data and ACL take @p bytes? */
+/** Is there memory for writes whose paths, data and ACLs take @p bytes? Count everything that was
+ * accepted and is not applied yet. Deletes need not ask: a reserve is kept for them. */
 bool tree_can_take(const struct tree *t, size_t bytes);
 
-/** Nodes whose owner is @p session, newest state. Start with *cursor = NULL; false at the end. */
+/** Nodes whose owner is @p session, newest state. Start with *cursor = NULL; false at the end. No
+ * change of the tree in between. Apply core. */
 bool tree_ephemeral_next(const struct tree *t, uint64_t session, const struct tree_node **cursor);
+
+/** A round over the container and TTL nodes, newest state, for the reaper: begin, then peek and
+ * skip until peek gives NULL. The tree may change at any point in between: a node that goes is left
+ * out, one that comes belongs to the next round. One round at a time. Apply core; bound: constant.
+ */
+void tree_reap_begin(struct tree *t);
+/** The node whose turn it is, until the next change of the tree; NULL: the round is over, or none
+ * was ever begun. */
+const struct tree_node *tree_reap_peek(const struct tree *t);
+/** Done with the node of tree_reap_peek(), which must not have been NULL. */
+void tree_reap_skip(struct tree *t);
 
 /* ---- reclamation --------------------------------------------------------------------------------
  */
