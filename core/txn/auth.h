@@ -50,6 +50,10 @@ size_t auth_ids_init(uint8_t *ids, const char *ip_text);
 bool auth_allows(const struct auth_conf *conf, const struct acl_list *acl, int32_t perm,
 		 const struct auth_ids *ids);
 
+/** The same for an ACL in wire form, as auth_fixup() writes it. */
+bool auth_allows_jute(const struct auth_conf *conf, struct zk_span acl, int32_t perm,
+		      const struct auth_ids *ids);
+
 /** fixupACL: check and expand the ACL vector at the front of @p in (as read from a request) into @p
  * out.
  *  @return ZK_EOK with *n bytes written (a Jute vector), ZK_INVALIDACL, ZK_MARSHALLINGERROR,

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/session/session.h"
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+#include "core/jute/proto.h"
+
+#include <string.h>
+
+enum { NS_PER_MS = 1000000 };
+
+static struct session *at(const struct session_table *t, uint32_t index1)
+{
+	uint32_t i = index1 - 1;
+
+	return &t->chunk[i / SESSION_CHUNK][i % SESSION_CHUNK];
+}
+
+uint64_t session_first_id(uint8_t server_id, uint64_t now_ns)
+{
+	uint64_t id = (((now_ns / NS_PER_MS) << 24) >> 8) | (uint64_t)server_id << 56;
+
+	return id == ZK_OWNER_CONTAINER ? id + 1 : id;
+}
+
+enum zk_err session_table_init(struct session_table *t, struct zk_mem *mem, uint32_t max,
+			       uint8_t server_id, uint32_t tick_ms, uint32_t lag_ms,
+			       uint64_t now_ns)
+{
+	uint32_t slots = 64;
+
+	zk_assert(max > 0 && max < UINT32_C(1) << 31 && tick_ms > 0);
+	while (slots < max)
+		slots *= 2;
+	*t = (struct session_table){.mem = mem,
+				    .hash_mask = slots - 1,
+				    .chunks_max = (max + SESSION_CHUNK - 1) / SESSION_CHUNK,
+				    .max = max,
+				    .next_id = session_first_id(server_id, now_ns),
+				    .tick_ms = tick_ms,
+				    .lag_ms = lag_ms,
+				    .due_bucket = now_ns / NS_PER_MS / tick_ms};
+	zk_list_init(&t->due);
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
+		zk_list_init(&t->bucket[i]);
+	t->chunk = zk_mem_alloc(mem, t->chunks_max * sizeof(struct session *));
+	t->hash = zk_mem_alloc(mem, slots * sizeof(*t->hash));
+	if (t->chunk)
+		memset(t->chunk, 0, t->chunks_max * sizeof(struct session *));
+	if (!t->chunk || !t->hash) {
+		session_table_fini(t);
+		return ZK_ENOMEM;
+	}
+	memset(t->hash, 0, slots * sizeof(*t->hash));
+	return ZK_EOK;
+}
+
+void session_table_fini(struct session_table *t)
+{
+	for (uint32_t i = 0; t->chunk && i < t->chunks_max; i++)
+		zk_mem_free(t->mem, t->chunk[i], SESSION_CHUNK * sizeof(struct session));
+	zk_mem_free(t->mem, t->chunk, t->chunks_max * sizeof(struct session *));
+	zk_mem_free(t->mem, t->hash, (size_t)(t->hash_mask + 1) * sizeof(*t->hash));
+	t->chunk = NULL;
+	t->hash = NULL;
+}
+
+static uint32_t *head_of(const struct session_table *t, uint64_t id)
+{
+	return &t->hash[zk_mix64(id) & t->hash_mask];
+}
+
+/* The index + 1 of a free record, 0 when there is none. */
+static uint32_t record_take(struct session_table *t)
+{
+	uint32_t i = t->free_head;
+
+	if (i) {
+		t->free_head = at(t, i)->next;
+		return i;
+	}
+	if (t->used == t->max)
+		return 0;
+
+	struct session **chunk = &t->chunk[t->used / SESSION_CHUNK];
+
+	if (!*chunk)
+		*chunk = zk_mem_alloc(t->mem, SESSION_CHUNK * sizeof(struct session));
+	return *chunk ? ++t->used : 0;
+}
+
+struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_t now_ns)
+{
+	uint32_t i = record_take(t);
+
+	if (!i)
+		return NULL;
+
+	struct session *s = at(t, i);
+	uint64_t id = t->next_id++;
+	uint32_t *head = head_of(t, id);
+
+	*s = (struct session){.id = id,
+			      .timeout_ms = timeout_ms,
+			      .created_timeout_ms = timeout_ms,
+			      .next = *head};
+	*head = i;
+	t->n++;
+	zk_list_init(&s->link);
+	session_touch(t, s, now_ns);
+	return s;
+}
+
+struct session *session_find(const struct session_table *t, uint64_t id)
+{
+	for (uint32_t i = *head_of(t, id); i; i = at(t, i)->next) {
+		if (at(t, i)->id == id)
+			return at(t, i);
+	}
+	return NULL;
+}
+
+static void link_bucket(struct session_table *t, struct session *s)
+{
+	zk_list_add_tail(&t->bucket[s->bucket % SESSION_BUCKETS], &s->link);
+}
+
+void session_touch(struct session_table *t, struct session *s, uint64_t at_ns)
+{
+	uint64_t bucket = (at_ns / NS_PER_MS + (uint64_t)(uint32_t)s->timeout_ms) / t->tick_ms + 1;
+
+	if (s->closing || bucket <= s->bucket)
+		return;
+	s->bucket = bucket;
+	/* It moves on when the bucket it lies in is due: a touch is one store. */
+	if (!zk_list_linked(&s->link))
+		link_bucket(t, s);
+}
+
+void session_retime(struct session_table *t, struct session *s, int32_t timeout_ms, uint64_t now_ns)
+{
+	zk_assert(!s->closing);
+	zk_list_del(&s->link);
+	s->timeout_ms = timeout_ms;
+	s->bucket = 0;
+	session_touch(t, s, now_ns);
+}
+
+void session_close(struct session *s)
+{
+	s->closing = true;
+	zk_list_del(&s->link);
+}
+
+void session_remove(struct session_table *t, struct session *s)
+{
+	uint32_t *slot = head_of(t, s->id);
+
+	while (at(t, *slot) != s) {
+		slot = &at(t, *slot)->next;
+		zk_assert(*slot);
+	}
+	uint32_t i = *slot;
+
+	*slot = s->next;
+	zk_list_del(&s->link);
+	s->next = t->free_head;
+	t->free_head = i;
+	t->n--;
+}
+
+/* Move the buckets whose time has come to `due`. */
+static void take_buckets(struct session_table *t, uint64_t now_ns)
+{
+	uint64_t now_ms = now_ns / NS_PER_MS;
+	uint64_t last = now_ms < t->lag_ms ? 0 : (now_ms - t->lag_ms) / t->tick_ms;
+
+	/* After a long pause one turn of the wheel takes them all. */
+	if (last > t->due_bucket + SESSION_BUCKETS)
+		t->due_bucket = last - SESSION_BUCKETS;
+	while (t->due_bucket < last) {
+		struct zk_list *b = &t->bucket[++t->due_bucket % SESSION_BUCKETS];
+
+		if (zk_list_empty(b))
+			continue;
+		/* Splice. */
+		b->next->prev = t->due.prev;
+		t->due.prev->next = b->next;
+		b->prev->next = &t->due;
+		t->due.prev = b->prev;
+		zk_list_init(b);
+	}
+}
+
+struct session *session_due(struct session_table *t, uint64_t now_ns, unsigned *budget)
+{
+	take_buckets(t, now_ns);
+	while (*budget && !zk_list_empty(&t->due)) {
+		struct session *s = zk_container_of(t->due.next, struct session, link);
+
+		if (s->bucket <= t->due_bucket)
+			return s;
+		--*budget;
+		zk_list_del(&s->link);
+		link_bucket(t, s);
+	}
+	return NULL;
+}
+
+void session_put_off(struct session_table *t, struct session *s)
+{
+	zk_list_del(&s->link);
+	s->bucket = t->due_bucket + 1;
+	link_bucket(t, s);
+}
+
+uint64_t session_next_ns(const struct session_table *t)
+{
+	if (!zk_list_empty(&t->due))
+		return 0;
+	return ((t->due_bucket + 1) * t->tick_ms + t->lag_ms) * NS_PER_MS;
+}

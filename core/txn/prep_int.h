@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Inside prep: one operation, alone or in a multi. */
+#ifndef ZK_TXN_PREP_INT_H
+#define ZK_TXN_PREP_INT_H
+
+#include "core/base/assert.h"
+#include "core/txn/prep.h"
+#include "core/txn/txn.h"
+
+/* Header, sequence number, parentCVersion and the like: what a transaction may have beyond the
+ * bytes of its request. */
+enum { PREP_SLACK_BYTES = 128 };
+
+/** The fields of any write's request record; unused ones are zero. */
+struct prep_record {
+	struct zk_span path, data;
+	struct zk_span acl; /* the encoded vector, count included */
+	bool acl_null;
+	int32_t flags, version;
+	int64_t ttl; /* -1 unless the record is a CreateTTLRequest */
+};
+
+/** The request being prepared. */
+struct prep_run {
+	struct prep *p;
+	const struct prep_in *in;
+	struct jute_out *out; /* the transaction */
+	struct auth_ids ids;
+	bool ids_parsed;
+	bool ephemeral;
+};
+
+/** Read the record of @p op from @p in. False: not a write with a record, or malformed. */
+bool prep_parse(int32_t op, struct jute_in *in, struct prep_record *r);
+
+/** Upper bound of the reply's body. */
+size_t prep_reply_max(int32_t op, const struct prep_record *r);
+
+/** Validate and write the body of one transaction of @p type; on success the pending state has
+ * changed. On failure nothing has, but bytes may have been written.
+ * @return ZK_EOK, the error of the operation, or ZK_ETOOBIG: the output is full. */
+ZK_MUST_USE enum zk_err prep_op(struct prep_run *x, int32_t type, const struct prep_record *r);
+
+/** A multi's request, checked as a whole. */
+struct prep_multi {
+	uint32_t ops;
+	size_t reply_bytes;
+};
+
+/** First pass: is the request a well-formed multi? Otherwise the whole request is -5. */
+bool prep_multi_parse(struct zk_span body, struct prep_multi *m);
+
+/** Second pass: write the body; a failing operation makes the multi a failed one, which is a
+ *  success here. @return ZK_EOK, ZK_ETOOBIG or ZK_SYSTEMERROR (no memory), with nothing changed. */
+ZK_MUST_USE enum zk_err prep_multi(struct prep_run *x, const struct prep_multi *m);
+
+/** closeSession. @return ZK_EOK, ZK_EAGAIN. */
+ZK_MUST_USE enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out *out);
+
+static inline void prep_put_header(const struct prep_in *in, int32_t type, struct jute_out *o)
+{
+	txn_put_header(o, &(struct txn_header){.client = in->session,
+					       .cxid = in->cxid,
+					       .zxid = in->zxid,
+					       .time_ms = in->time_ms,
+					       .type = type});
+}
+
+/** The transaction is complete in the reservation: keep it. */
+static inline void prep_finish(struct prep *p, const struct jute_out *o, struct prep_out *out)
+{
+	zk_assert(!o->full);
+	out->txn = zk_span_of(o->start, jute_out_len(o));
+	out->end = txn_bytes_commit(&p->bytes, out->txn.n);
+}
+
+#endif
