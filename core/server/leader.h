@@ -42,6 +42,10 @@ struct leader_conf {
 	uint32_t sessions_max; /* 0 = 1,000,000 */
 	uint32_t pending_max;  /* transactions between prep and apply */
 	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
+	/* znode.container.*: checkIntervalMs, 0 = 60000; maxPerMinute, 0 = 10000;
+	 * maxNeverUsedIntervalMs, 0 = a container that never had a child stays */
+	uint32_t reap_interval_ms, reap_per_minute;
+	uint64_t reap_never_used_ms;
 	uint32_t jute_maxbuffer;
 };
 
@@ -61,7 +65,8 @@ ZK_MUST_USE enum zk_err leader_message(struct leader *l, const void *rec, size_t
  *  @return number applied; fewer than possible when a reply ring is full (call again). */
 unsigned leader_durable(struct leader *l, uint64_t zxid, unsigned budget, uint64_t now_ns);
 
-/** Expire sessions and reclaim; a few microseconds at most per call. Returns work done. */
+/** Expire sessions, reap containers and TTL nodes, reclaim; a few microseconds at most per call.
+ * Returns work done. */
 unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms);
 
 /** When must leader_tick() run next? Absolute ns. */
@@ -72,8 +77,13 @@ uint64_t leader_applied_zxid(const struct leader *l); /* applied and published *
 
 /** Counters, readable from any thread (relaxed). */
 struct leader_stats {
-	uint64_t sessions, proposals, commits, expired, again, refused_memory;
-	uint64_t outstanding; /* prepared, not applied */
+	uint64_t sessions, proposals, commits, expired, again;
+	uint64_t refused_memory; /* writes, and sessions above sessions_max */
+	uint64_t outstanding;    /* prepared, not applied */
+	uint64_t refused_size;   /* writes whose transaction or reply is too big for a queue: -1 */
+	uint64_t dropped;        /* requests of a session that has ended or moved */
+	uint64_t reaped;         /* deleteContainer transactions prepared, failed ones too */
+	uint64_t reap_waits;     /* how often one had to wait for room */
 };
 void leader_stats_get(const struct leader *l, struct leader_stats *out);
 

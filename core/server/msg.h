@@ -87,7 +87,16 @@ enum gather_what {
 	GATHER_WCHS = 4,
 	GATHER_WCHC = 5,
 	GATHER_WCHP = 6,
-	GATHER_RESET = 7
+	GATHER_RESET = 7,       /* crst: figures of the connections */
+	GATHER_RESET_SERVER = 8 /* srst */
+};
+
+/** What the text of a GATHER_DUMP is; WORDS_RECORD in srv_int.h. */
+enum gather_section {
+	GATHER_CONNS = 0,    /* records: when a connection expires, its name */
+	GATHER_SESSIONS = 1, /* the same of sessions; the leader's, as what follows */
+	GATHER_OWNERS = 2,   /* text: sessions and their ephemeral nodes */
+	GATHER_OWNERS_N = 3  /* 8 bytes: how many sessions own some */
 };
 
 struct msg_gather {
@@ -95,9 +104,10 @@ struct msg_gather {
 	uint16_t what;       /* enum gather_what */
 	uint16_t part_core;  /* PART, TEXT: whose text this is */
 	uint16_t last;       /* PART, TEXT: 1 = the last of this core */
-	uint16_t cores;      /* GATHER, TEXT: how many cores answer */
+	uint16_t cores;      /* GATHER, TEXT: how many answer; of a GATHER_DUMP one more than cores,
+				the leader, as the last one */
 	uint32_t text_bytes; /* behind this struct; at most GATHER_TEXT_MAX a part */
-	uint32_t pad;
+	uint32_t section;    /* enum gather_section */
 };
 
 enum { GATHER_TEXT_MAX = 16384 };

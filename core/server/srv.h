@@ -2,10 +2,12 @@
 /** A client core's machine: connections, frames, the request pipeline, reads, watches. Pure.
  *
  * dp/loop drives it. A round of the core:
- *   srv_begin(now)                        consume the leader's messages and the change log: fire
- * watches, advance visible, send replies srv_open / srv_input / srv_writable / srv_gone   for what
- * TCP reports srv_end(now)                          publish the ring to the leader, flush touches,
- * time out idle connections; afterwards no pointer into the tree is held
+ *
+ * - srv_begin(): consume the change log and the leader's messages: fire watches, advance visible,
+ *   send replies, resume connections that had to wait.
+ * - srv_open(), srv_input(), srv_writable(), srv_fin(), srv_gone(): what TCP reports.
+ * - srv_end(): publish the ring to the leader, flush touches, time out idle connections. No pointer
+ *   into the tree is held afterwards: the quiescent point may follow.
  *
  * Per connection requests are answered in order. A read that finds an earlier write of its
  * connection unanswered stops the parser: the bytes stay in TCP's receive queue until the reply has
@@ -18,7 +20,9 @@
 #include "core/base/err.h"
 #include "core/base/ring.h"
 #include "core/base/span.h"
+#include "core/server/limits.h"
 #include "core/server/msg.h"
+#include "core/server/stats.h"
 #include "core/tree/tree.h"
 #include "core/txn/auth.h"
 
@@ -39,9 +43,37 @@ struct srv_io {
 	void (*abort)(void *t);    /* RST */
 };
 
-/** What all cores share; filled by ctl/server before the cores start, then constant. Stats of each
- * core are published here for srvr, stat and mntr. */
-struct srv_stats;
+/** Four-letter words; srv_shared.four_letter_words is a set of 1u << enum srv_word. */
+enum srv_word {
+	SRV_WORD_RUOK,
+	SRV_WORD_SRVR,
+	SRV_WORD_STAT,
+	SRV_WORD_MNTR,
+	SRV_WORD_CONF,
+	SRV_WORD_CONS,
+	SRV_WORD_ISRO,
+	SRV_WORD_DIRS,
+	SRV_WORD_CRST,
+	SRV_WORD_DUMP,
+	SRV_WORD_ENVI,
+	SRV_WORD_GTMK,
+	SRV_WORD_HASH,
+	SRV_WORD_SRST,
+	SRV_WORD_STMK,
+	SRV_WORD_WCHC,
+	SRV_WORD_WCHP,
+	SRV_WORD_WCHS,
+	SRV_WORDS
+};
+
+/** The set for a value of 4lw.commands.whitelist: comma list or "*"; srvr is always in. */
+uint32_t srv_words_parse(const char *whitelist);
+
+enum { SRV_TRACE_MASK = 306 };
+
+/** What all cores share; filled by ctl/server before the cores start, then constant but for
+ * `limits` and `trace_mask`, which start as zeros and belong to the cores. About 130 KiB: not on a
+ * stack. */
 struct leader;
 struct srv_shared {
 	unsigned cores;
@@ -68,6 +100,12 @@ struct srv_shared {
 	struct srv_os {
 		uint64_t open_files, max_files, data_dir_bytes, log_dir_bytes;
 	} (*os)(void);
+	/** The lines of `envi` behind its title; NULL = none. Constant. */
+	const char *environment;
+	const char *mode; /* of `srvr` and mntr; NULL = "standalone" */
+	/** Mask of gtmk and stmk ^ SRV_TRACE_MASK; nothing is traced by it. */
+	_Atomic uint64_t trace_mask;
+	struct limits limits;
 };
 
 struct srv_conf {
@@ -76,19 +114,29 @@ struct srv_conf {
 	struct zk_mem *mem;
 	struct tree *tree;
 	struct tree_reader *reader;  /* this core's */
-	struct zk_ring *to_leader;   /* this machine is the producer */
+	struct zk_ring *to_leader;   /* this machine is the producer; a record must hold a frame of
+					jute_maxbuffer and its identities, or srv_new() says
+					ZK_EINVAL */
 	struct zk_ring *from_leader; /* this machine is the consumer */
+	struct zk_hash_key key;      /* of the watch table and the address table: the same on every
+					core */
+	uint32_t watches_max;        /* 0 = 4,000,000 */
 	uint16_t core;
 	uint32_t conns_max;
 	uint32_t out_spill_bytes_max;  /* reply bytes kept per connection beyond TCP's budget */
 	uint32_t reads_per_conn_round; /* requests served per connection and round, for fairness */
 };
 
+/** One machine of the core. The rings, the reader, the memory and what is shared are borrowed for
+ * its life. Main thread, before the cores start.
+ *  @return ZK_EOK with *out, owned by the caller; ZK_ENOMEM; ZK_EINVAL (a ring too small, no
+ *  connections). */
 ZK_MUST_USE enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **out);
 void srv_free(struct srv *s);
 
-/** Returns work done (messages, events, replies). */
+/** Start of a round. Returns work done (messages, events, replies). */
 unsigned srv_begin(struct srv *s, uint64_t now_ns);
+/** End of a round: everything for the leader is published. Returns work done. */
 unsigned srv_end(struct srv *s, uint64_t now_ns);
 /** When must a round run though nothing arrives? Absolute ns. */
 uint64_t srv_next_ns(const struct srv *s);
@@ -100,13 +148,23 @@ struct srv_conn *srv_open(struct srv *s, void *transport, const char *addr_text,
 void srv_input(struct srv_conn *c, uint64_t now_ns);
 /** Send budget came back. */
 void srv_writable(struct srv_conn *c, uint64_t now_ns);
-/** The transport is gone or the peer has closed: forget the connection. The transport is the
- * caller's. */
+/** The peer has closed its side (TCP_READY_FIN); what came before may still be unread. Requests
+ * that are there are still taken (Apache's C client sends closeSession and a FIN in one go) and a
+ * four-letter word still gets its answer; then the connection is shut down. srv_gone() must follow
+ * when the transport is over. */
+void srv_fin(struct srv_conn *c, uint64_t now_ns);
+/** The transport is gone: forget the connection; the pointer is dead. The transport is the
+ * caller's. Also follows srv_io.shutdown and srv_io.abort, when TCP reports the end. */
 void srv_gone(struct srv_conn *c, uint64_t now_ns);
 
 /** Stop taking connections and requests; connections are shut down when what they owe has left.
  *  srv_drained() tells when. */
 void srv_drain(struct srv *s, uint64_t now_ns);
 bool srv_drained(const struct srv *s);
+
+/** This core's figures; any thread may read them, relaxed. Valid as long as @p s. */
+const struct srv_stats *srv_stats_of(const struct srv *s);
+/** Sum over all cores. Any thread. */
+void srv_totals(const struct srv_shared *shared, struct srv_counts *out);
 
 #endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: who serves its requests, how it ends. */
+#include "core/server/srv_int.h"
+
+/* ---- scheduling and the end ---- */
+
+static void link_to(struct srv_conn *c, struct zk_list *l)
+{
+	zk_list_del(&c->link);
+	zk_list_add_tail(l, &c->link);
+}
+
+void conn_schedule(struct srv_conn *c)
+{
+	if (!conn_over(c))
+		link_to(c, &c->s->run);
+}
+
+static void conn_stall(struct srv_conn *c)
+{
+	if (!conn_over(c))
+		link_to(c, &c->s->stalled);
+}
+
+void conn_in_free(struct srv_conn *c)
+{
+	zk_mem_free(c->s->conf.mem, c->in.p, c->in.cap);
+	c->in = (struct conn_in){0};
+}
+
+/** What every end has in common. */
+static void conn_stop(struct srv_conn *c)
+{
+	struct srv *s = c->s;
+
+	zk_list_del(&c->link);
+	read_job_drop(c);
+	watch_drop(s->watch, c->index);
+	if (c->outstanding)
+		/* partner: relaxed reads of the other cores' parsers; only a limit */
+		atomic_fetch_sub_explicit(&s->sh->limits.outstanding, c->outstanding,
+					  memory_order_relaxed);
+	s->n.outstanding -= c->waiting;
+	c->outstanding = 0;
+	c->waiting = 0;
+	c->doomed = false;
+	conn_in_free(c);
+	if (c->detach)
+		srv_detach(c);
+}
+
+void conn_finish(struct srv_conn *c)
+{
+	if (conn_over(c))
+		return;
+	conn_stop(c);
+	c->state = CONN_CLOSING;
+	/* unread bytes would turn the FIN into a RST and cost the peer our last words */
+	c->s->io.read_done(c->t, c->s->io.readable(c->t));
+	if (out_drain(c)) {
+		c->state = CONN_DOWN;
+		c->s->io.shutdown(c->t);
+	}
+}
+
+void conn_abort(struct srv_conn *c)
+{
+	if (c->state >= CONN_DOWN)
+		return;
+	conn_stop(c);
+	out_free(c);
+	c->state = CONN_DOWN;
+	c->s->n.conns_dropped++;
+	c->s->io.abort(c->t);
+}
+
+void conn_forget(struct srv_conn *c)
+{
+	if (c->state < CONN_CLOSING)
+		conn_stop(c);
+	out_free(c);
+	c->state = CONN_DOWN;
+}
+
+void conn_doom(struct srv_conn *c)
+{
+	if (c->doomed || c->state >= CONN_DOWN)
+		return;
+	link_to(c, &c->s->doomed);
+	c->doomed = true;
+}
+
+void conn_malformed(struct srv_conn *c)
+{
+	c->s->n.conns_malformed++;
+	c->s->n.conns_dropped++;
+	conn_finish(c);
+}
+
+/* ---- requests ---- */
+
+enum op_class {
+	OP_UNKNOWN, /* -6 and close */
+	OP_READ,    /* read_serve() */
+	OP_COUNT,   /* getAllChildrenNumber: a read that may have to wait for a pin */
+	OP_WRITE,   /* to the leader, and reads that only it can answer */
+	OP_PING,
+	OP_AUTH,
+	OP_SASL,
+};
+
+static enum op_class op_class(int32_t op)
+{
+	static const uint8_t low[ZK_OP_MULTI_READ + 1] = {
+		[ZK_OP_CREATE] = OP_WRITE,
+		[ZK_OP_DELETE] = OP_WRITE,
+		[ZK_OP_EXISTS] = OP_READ,
+		[ZK_OP_GET_DATA] = OP_READ,
+		[ZK_OP_SET_DATA] = OP_WRITE,
+		[ZK_OP_GET_ACL] = OP_READ,
+		[ZK_OP_SET_ACL] = OP_WRITE,
+		[ZK_OP_GET_CHILDREN] = OP_READ,
+		[ZK_OP_SYNC] = OP_WRITE,
+		[ZK_OP_PING] = OP_PING,
+		[ZK_OP_GET_CHILDREN2] = OP_READ,
+		[ZK_OP_MULTI] = OP_WRITE,
+		[ZK_OP_CREATE2] = OP_WRITE,
+		[ZK_OP_RECONFIG] = OP_WRITE,
+		[ZK_OP_CHECK_WATCHES] = OP_READ,
+		[ZK_OP_REMOVE_WATCHES] = OP_READ,
+		[ZK_OP_CREATE_CONTAINER] = OP_WRITE,
+		[ZK_OP_CREATE_TTL] = OP_WRITE,
+		[ZK_OP_MULTI_READ] = OP_READ,
+	};
+	static const uint8_t high[ZK_OP_WHO_AM_I - ZK_OP_AUTH + 1] = {
+		[0] = OP_AUTH,
+		[ZK_OP_SET_WATCHES - ZK_OP_AUTH] = OP_READ,
+		[ZK_OP_SASL - ZK_OP_AUTH] = OP_SASL,
+		[ZK_OP_GET_EPHEMERALS - ZK_OP_AUTH] = OP_WRITE,
+		[ZK_OP_GET_ALL_CHILDREN_NUMBER - ZK_OP_AUTH] = OP_COUNT,
+		[ZK_OP_SET_WATCHES2 - ZK_OP_AUTH] = OP_READ,
+		[ZK_OP_ADD_WATCH - ZK_OP_AUTH] = OP_READ,
+		[ZK_OP_WHO_AM_I - ZK_OP_AUTH] = OP_READ,
+	};
+
+	if (op >= 0 && op <= ZK_OP_MULTI_READ)
+		return (enum op_class)low[op];
+	if (op >= ZK_OP_AUTH && op <= ZK_OP_WHO_AM_I)
+		return (enum op_class)high[op - ZK_OP_AUTH];
+	return op == ZK_OP_CLOSE_SESSION ? OP_WRITE : OP_UNKNOWN;
+}
+
+/** A write: onto the ring as it is. */
+static enum conn_take conn_submit(struct srv_conn *c, const struct read_req *q)
+{
+	struct srv *s = c->s;
+	size_t body = jute_left(&q->in);
+	struct msg_request *m;
+
+	if (c->waiting && s->sh->global_outstanding_limit &&
+	    /* partner: the adds and subs of all cores; only a limit */
+	    atomic_load_explicit(&s->sh->limits.outstanding, memory_order_relaxed) >
+		    (int64_t)s->sh->global_outstanding_limit) {
+		s->n.throttled++;
+		conn_stall(c);
+		return CONN_STOP;
+	}
+	m = srv_send(s, MSG_REQUEST, sizeof(*m) + c->ids_n + body,
+		     (struct msg_conn){c->index, c->generation});
+	if (!m) {
+		s->n.ring_full++;
+		conn_stall(c);
+		return CONN_STOP;
+	}
+	m->xid = q->xid;
+	m->op = q->op;
+	m->session = c->session;
+	m->received_ns = s->now_ns;
+	m->ids_bytes = c->ids_n;
+	m->body_bytes = (uint32_t)body;
+	memcpy(m + 1, c->ids, c->ids_n);
+	if (body)
+		memcpy((uint8_t *)(m + 1) + c->ids_n, q->in.p, body);
+	zk_ring_commit(s->conf.to_leader, sizeof(*m) + c->ids_n + body);
+	c->waiting++;
+	s->n.outstanding++;
+	if (q->xid > 0) {
+		c->outstanding++;
+		/* partner: the load above, on every core */
+		atomic_fetch_add_explicit(&s->sh->limits.outstanding, 1, memory_order_relaxed);
+	}
+	c->closing = q->op == ZK_OP_CLOSE_SESSION;
+	return CONN_TAKEN;
+}
+
+/** auth packets are not part of the pipeline and may overtake writes in flight. */
+static void conn_auth(struct srv_conn *c, struct read_req *q)
+{
+	struct srv *s = c->s;
+	uint8_t ids[AUTH_IDS_BYTES_MAX], *copy;
+	struct zk_span scheme, data;
+	size_t n = c->ids_n;
+	enum zk_err err;
+
+	(void)jute_i32(&q->in);
+	scheme = jute_bytes(&q->in);
+	data = jute_bytes(&q->in);
+	if (q->in.bad) {
+		conn_malformed(c);
+		return;
+	}
+	memcpy(ids, c->ids, n);
+	err = auth_add(&s->sh->auth, scheme, data, ids, &n);
+	if (err == ZK_EOK && n != c->ids_n) {
+		zk_assert(n <= AUTH_IDS_BYTES_MAX);
+		copy = zk_mem_alloc(s->conf.mem, n);
+		if (!copy) {
+			s->n.memory_refused++;
+			conn_doom(c);
+			return;
+		}
+		memcpy(copy, ids, n);
+		zk_mem_free(s->conf.mem, c->ids, c->ids_n);
+		c->ids = copy;
+		c->ids_n = (uint16_t)n;
+	}
+	reply_send(c, q->xid, 0, err == ZK_EOK ? ZK_EOK : ZK_AUTHFAILED, (struct zk_span){NULL, 0});
+	s->n.packets_sent++;
+	c->sent++;
+	if (err != ZK_EOK) {
+		s->n.auth_failed++;
+		conn_finish(c);
+	}
+}
+
+/** One complete frame of a live connection. */
+static enum conn_take conn_serve(struct srv_conn *c, struct zk_span f, const uint64_t *hash)
+{
+	struct srv *s = c->s;
+	struct read_req q;
+	enum op_class class;
+
+	if (zk_unlikely(f.n < 8)) {
+		conn_malformed(c);
+		return CONN_TAKEN;
+	}
+	q.xid = (int32_t)zk_get32(f.p);
+	q.op = (int32_t)zk_get32(f.p + 4);
+	q.hashed = hash != NULL;
+	q.hash = hash ? *hash : 0;
+	q.in = (struct jute_in){f.p + 8, f.p + f.n, false};
+	class = op_class(q.op);
+	if (c->waiting && class != OP_WRITE && class != OP_AUTH) {
+		s->n.behind_write++; /* the reply resumes the parser */
+		return CONN_STOP;
+	}
+	if (class == OP_WRITE) {
+		if (conn_submit(c, &q) == CONN_STOP)
+			return CONN_STOP;
+	} else if (zk_likely(class == OP_READ)) {
+		read_serve(c, &q);
+	} else if (class == OP_COUNT) {
+		if (read_all_children_number(c, &q) == CONN_STOP) {
+			conn_stall(c);
+			return CONN_STOP;
+		}
+	} else if (class == OP_PING) {
+		reply_send(c, ZK_XID_PING, s->visible, ZK_EOK, (struct zk_span){NULL, 0});
+		conn_answered(c, ZK_XID_PING, q.op, s->visible, ZK_REPLY_HEADER_BYTES);
+	} else if (class == OP_AUTH) {
+		conn_auth(c, &q);
+	} else if (class == OP_SASL) {
+		/* no SASL server is configured: a null token */
+		reply_send(c, q.xid, 0, ZK_EOK, zk_span_of("\xff\xff\xff\xff", 4));
+		conn_answered(c, q.xid, q.op, s->visible, ZK_REPLY_HEADER_BYTES + 4);
+	} else {
+		reply_send(c, q.xid, UINT64_MAX, ZK_UNIMPLEMENTED, (struct zk_span){NULL, 0});
+		s->n.packets_sent++;
+		conn_finish(c);
+	}
+	c->received++;
+	s->n.packets_received++;
+	s->n.bytes_received += f.n;
+	return CONN_TAKEN;
+}
+
+enum conn_take conn_frame(struct srv_conn *c, struct zk_span f, const uint64_t *hash)
+{
+	enum conn_take took;
+
+	if (zk_likely(c->state == CONN_LIVE))
+		return conn_serve(c, f, hash);
+	took = conn_hello(c, f);
+	if (took == CONN_TAKEN) {
+		c->received++;
+		c->s->n.packets_received++;
+		c->s->n.bytes_received += f.n;
+	}
+	return took;
+}

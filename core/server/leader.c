@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/server/leader.h"
+
+#include "core/server/leader_int.h"
+
+enum {
+	SESSIONS_MAX_DEFAULT = 1000000,
+	PENDING_MAX_DEFAULT = 4096,
+	COLLECT_BUDGET = 64, /* objects unlinked per tick */
+	RUN_BUDGET = 64      /* left-over applies per tick */
+};
+
+static enum zk_err init(struct leader *l, uint64_t now_ns)
+{
+	const struct leader_conf *c = &l->conf;
+	struct prep_conf pc = {.tree = c->tree,
+			       .mem = c->mem,
+			       .auth = &l->conf.auth,
+			       .pending_max = c->pending_max,
+			       .jute_maxbuffer = c->jute_maxbuffer,
+			       .extended_types = c->extended_types};
+	size_t slots = 1;
+	enum zk_err err;
+
+	while (slots <= c->pending_max)
+		slots *= 2;
+	l->entry_mask = slots - 1;
+	l->entry = zk_mem_alloc(c->mem, slots * sizeof(*l->entry));
+	if (!l->entry)
+		return ZK_ENOMEM;
+	err = prep_init(&l->prep, &pc);
+	if (err != ZK_EOK)
+		goto no_prep;
+	err = session_table_init(&l->sessions, c->mem, c->sessions_max, c->server_id, c->tick_ms,
+				 c->touch_lag_ms, now_ns);
+	if (err != ZK_EOK)
+		goto no_sessions;
+	return ZK_EOK;
+no_sessions:
+	prep_fini(&l->prep);
+no_prep:
+	zk_mem_free(c->mem, l->entry, slots * sizeof(*l->entry));
+	return err;
+}
+
+enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct leader **out)
+{
+	struct leader *l = zk_mem_alloc(conf->mem, sizeof(*l));
+	enum zk_err err;
+
+	zk_assert(conf->cores >= 1 && conf->cores <= LEADER_CORES_MAX && conf->log.append);
+	if (!l)
+		return ZK_ENOMEM;
+	memset(l, 0, sizeof(*l));
+	l->conf = *conf;
+	if (!l->conf.sessions_max)
+		l->conf.sessions_max = SESSIONS_MAX_DEFAULT;
+	if (!l->conf.pending_max)
+		l->conf.pending_max = PENDING_MAX_DEFAULT;
+	if (!l->conf.jute_maxbuffer)
+		l->conf.jute_maxbuffer = ZK_JUTE_MAXBUFFER_DEFAULT;
+	l->head = l->unlogged = l->tail = 1;
+	l->now_ns = now_ns;
+	l->last_zxid = l->durable_zxid = tree_last_zxid(conf->tree);
+	leader_set(&l->applied_zxid, l->last_zxid);
+	leader_set(&l->prepared_zxid, l->last_zxid);
+	err = init(l, now_ns);
+	if (err != ZK_EOK) {
+		zk_mem_free(conf->mem, l, sizeof(*l));
+		return err;
+	}
+	leader_reaper_init(l);
+	*out = l;
+	return ZK_EOK;
+}
+
+void leader_free(struct leader *l)
+{
+	struct zk_mem *mem;
+
+	if (!l)
+		return;
+	mem = l->conf.mem;
+	session_table_fini(&l->sessions);
+	prep_fini(&l->prep);
+	zk_mem_free(mem, l->entry, (size_t)(l->entry_mask + 1) * sizeof(*l->entry));
+	zk_mem_free(mem, l, sizeof(*l));
+}
+
+static struct zk_span body_of(const struct msg_request *r)
+{
+	return zk_span_of((const uint8_t *)(r + 1) + r->ids_bytes, r->body_bytes);
+}
+
+static size_t reply_max(const struct leader *l, unsigned core)
+{
+	return zk_ring_record_max(l->conf.to_core[core]) - sizeof(struct msg_reply);
+}
+
+/* sync, getEphemerals: no transaction, only its place behind this session's earlier writes. Both
+ * requests begin with the one string that the answer needs. */
+static enum zk_err on_question(struct leader *l, struct session *s, const struct msg_request *r)
+{
+	struct entry e = {.kind = ENTRY_ANSWER,
+			  .to = r->h,
+			  .session = r->session,
+			  .received_ns = r->received_ns,
+			  .xid = r->xid,
+			  .op = r->op};
+	struct jute_in in = jute_in_of(body_of(r));
+
+	jute_bytes(&in);
+	e.bytes = zk_span_of(body_of(r).p, (size_t)(in.p - body_of(r).p)); /* the path, as it is */
+	if (s->closing)
+		e.err = ZK_SESSIONEXPIRED;
+	else if (in.bad)
+		e.err = ZK_MARSHALLINGERROR;
+	else if (e.bytes.n > reply_max(l, r->h.core))
+		e.err = ZK_SYSTEMERROR;
+	if (e.err != ZK_EOK)
+		e.bytes = (struct zk_span){NULL, 0};
+	if (s->last_seq < l->head)
+		return leader_answer(l, &e) ? ZK_EOK : ZK_EAGAIN;
+
+	if (!leader_room(l))
+		return ZK_EAGAIN;
+	if (e.err == ZK_EOK) {
+		uint8_t *p = txn_bytes_reserve(&l->prep.bytes, e.bytes.n);
+
+		if (!p)
+			return ZK_EAGAIN;
+		memcpy(p, e.bytes.p, e.bytes.n);
+		e.bytes.p = p;
+		e.bytes_end = txn_bytes_commit(&l->prep.bytes, e.bytes.n);
+	}
+	s->last_seq = l->tail;
+	leader_push(l, &e);
+	return ZK_EOK;
+}
+
+static enum zk_err on_write(struct leader *l, struct session *s, const struct msg_request *r,
+			    int64_t wall_ms)
+{
+	struct prep_in in = {.op = r->op,
+			     .cxid = r->xid,
+			     .session = r->session,
+			     .session_err = s->closing ? ZK_SESSIONEXPIRED : ZK_EOK,
+			     .ids = zk_span_of(r + 1, r->ids_bytes),
+			     .body = body_of(r),
+			     .zxid = l->last_zxid + 1,
+			     .time_ms = wall_ms,
+			     .reply_max = reply_max(l, r->h.core),
+			     .pending_creates = s->ephemeral_zxid > leader_applied_zxid(l)};
+	struct prep_out out;
+
+	if (!leader_room(l) || prep_request(&l->prep, &in, &out) != ZK_EOK)
+		return ZK_EAGAIN;
+	if (out.ephemeral)
+		s->ephemeral_zxid = in.zxid;
+	if (r->op == ZK_OP_CLOSE_SESSION)
+		session_close(s);
+	s->last_seq = l->tail;
+	leader_push(l, &(struct entry){.kind = ENTRY_WRITE,
+				       .zxid = in.zxid,
+				       .session = r->session,
+				       .received_ns = r->received_ns,
+				       .bytes = out.txn,
+				       .bytes_end = out.end,
+				       .reply_max = out.reply_bytes,
+				       .to = r->h,
+				       .xid = r->xid,
+				       .op = r->op,
+				       .err = out.err});
+	leader_set(&l->count.refused_memory, l->prep.refused_memory);
+	leader_set(&l->count.refused_size, l->prep.refused_size);
+	return ZK_EOK;
+}
+
+static enum zk_err on_request(struct leader *l, const struct msg_request *r, size_t n,
+			      int64_t wall_ms)
+{
+	struct session *s = session_find(&l->sessions, r->session);
+
+	zk_assert(sizeof(*r) + (size_t)r->ids_bytes + r->body_bytes <= n);
+	/* Between the end of a session, or its move to another connection, and the close of this
+	 * one: dropped with no answer (spec/client-protocol.md section 9). */
+	if (!s || (s->owner.set && !leader_is_owner(s, &r->h))) {
+		leader_inc(&l->count.dropped);
+		return ZK_EOK;
+	}
+	if (!s->closing)
+		leader_own(s, &r->h); /* the first writer becomes the owner */
+	session_touch(&l->sessions, s, l->now_ns);
+	if (r->op == ZK_OP_SYNC || r->op == ZK_OP_GET_EPHEMERALS)
+		return on_question(l, s, r);
+	return on_write(l, s, r, wall_ms);
+}
+
+static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *rec, size_t n,
+			    int64_t wall_ms)
+{
+	switch (h->kind) {
+	case MSG_REQUEST:
+		return on_request(l, rec, n, wall_ms);
+	case MSG_SESSION_CREATE:
+		return leader_on_create(l, rec, wall_ms);
+	case MSG_SESSION_ATTACH:
+		return leader_on_attach(l, rec);
+	case MSG_TOUCH:
+		leader_on_touch(l, rec, n);
+		return ZK_EOK;
+	case MSG_DETACH:
+		leader_on_detach(l, rec);
+		return ZK_EOK;
+	case MSG_GATHER_ASK:
+		return leader_on_gather_ask(l, rec);
+	case MSG_GATHER_PART:
+		return leader_on_gather_part(l, rec, n);
+	default:
+		zk_assert(h->kind == MSG_REQUEST); /* nothing else goes to the leader */
+		return ZK_EINVAL;
+	}
+}
+
+/* How long ago was the newest thing that the record tells of? */
+static uint64_t age(const struct leader *l, const struct msg *h, const void *rec)
+{
+	uint64_t at = l->now_ns;
+
+	if (h->kind == MSG_REQUEST)
+		at = ((const struct msg_request *)rec)->received_ns;
+	else if (h->kind == MSG_TOUCH)
+		at = ((const struct msg_touch *)rec)->through_ns;
+	return at < l->now_ns ? l->now_ns - at : 0;
+}
+
+enum zk_err leader_message(struct leader *l, const void *rec, size_t n, uint64_t now_ns,
+			   int64_t wall_ms)
+{
+	const struct msg *h = rec;
+	struct core_lag *c;
+	enum zk_err err;
+
+	zk_assert(n >= sizeof(*h) && h->core < l->conf.cores && now_ns >= l->now_ns);
+	l->now_ns = now_ns;
+	err = dispatch(l, h, rec, n, wall_ms);
+	/* A part of a gather tells of another core than the one whose ring it came on. */
+	c = &l->core[h->core];
+	if (h->kind == MSG_GATHER_PART) {
+		if (err == ZK_EAGAIN)
+			leader_inc(&l->count.again);
+	} else if (err == ZK_EAGAIN) {
+		leader_inc(&l->count.again);
+		if (!c->blocked_ns)
+			c->blocked_ns = now_ns - age(l, h, rec);
+	} else {
+		c->blocked_ns = 0;
+		c->lag_ns = age(l, h, rec);
+		c->seen_ns = now_ns;
+	}
+	leader_publish(l);
+	return err;
+}
+
+unsigned leader_durable(struct leader *l, uint64_t zxid, unsigned budget, uint64_t now_ns)
+{
+	unsigned n;
+
+	zk_assert(zxid <= l->last_zxid && now_ns >= l->now_ns);
+	l->now_ns = now_ns;
+	if (zxid > l->durable_zxid)
+		l->durable_zxid = zxid;
+	n = leader_run(l, budget);
+	leader_log_flush(l);
+	leader_publish(l);
+	return n;
+}
+
+unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms)
+{
+	unsigned work = 0;
+
+	zk_assert(now_ns >= l->now_ns);
+	l->now_ns = now_ns;
+	leader_log_flush(l);
+	if (l->head != l->tail)
+		work += leader_run(l, RUN_BUDGET);
+	work += leader_expire(l, wall_ms);
+	work += leader_reap(l, wall_ms);
+	work += tree_collect(l->conf.tree, COLLECT_BUDGET);
+	leader_publish(l);
+	return work;
+}
+
+/* Is there something to do that only waits for room downstream? */
+static bool stalled(const struct leader *l)
+{
+	const struct entry *e = &l->entry[l->head & l->entry_mask];
+
+	if (l->unlogged != l->tail || !zk_list_empty(&l->sessions.due))
+		return true;
+	return l->head != l->tail && (e->kind == ENTRY_ANSWER || e->zxid <= l->durable_zxid);
+}
+
+uint64_t leader_next_ns(const struct leader *l)
+{
+	uint64_t next = session_next_ns(&l->sessions);
+
+	if (stalled(l))
+		next = l->now_ns + LEADER_RETRY_NS;
+	return next < l->reaper.next_ns ? next : l->reaper.next_ns;
+}
+
+uint64_t leader_last_zxid(const struct leader *l)
+{
+	return leader_get(&l->prepared_zxid);
+}
+
+uint64_t leader_applied_zxid(const struct leader *l)
+{
+	return leader_get(&l->applied_zxid);
+}
+
+void leader_stats_get(const struct leader *l, struct leader_stats *out)
+{
+	const struct leader_counters *c = &l->count;
+
+	*out = (struct leader_stats){.sessions = leader_get(&c->sessions),
+				     .proposals = leader_get(&c->proposals),
+				     .commits = leader_get(&c->commits),
+				     .expired = leader_get(&c->expired),
+				     .again = leader_get(&c->again),
+				     .refused_memory = leader_get(&c->refused_memory) +
+						       leader_get(&c->refused_sessions),
+				     .outstanding = leader_get(&c->outstanding),
+				     .refused_size = leader_get(&c->refused_size),
+				     .dropped = leader_get(&c->dropped),
+				     .reaped = leader_get(&c->reaped),
+				     .reap_waits = leader_get(&c->reap_waits)};
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Inside the leader's machine. */
+#ifndef ZK_SERVER_LEADER_INT_H
+#define ZK_SERVER_LEADER_INT_H
+
+#include "core/base/assert.h"
+#include "core/server/leader.h"
+#include "core/session/session.h"
+#include "core/txn/prep.h"
+
+#include <stdatomic.h>
+
+/* What an entry between prep and apply will do. */
+enum entry_kind {
+	ENTRY_WRITE,  /* transaction of a client: reply */
+	ENTRY_OPEN,   /* createSession: MSG_SESSION_OPENED */
+	ENTRY_EXPIRY, /* closeSession by the leader: MSG_KICK to the owner */
+	ENTRY_REAP,   /* deleteContainer by the leader: no answer */
+	ENTRY_ANSWER  /* no transaction, only a reply in its place: sync, getEphemerals */
+};
+
+enum { LEADER_RETRY_NS = 100 * 1000 /* when something downstream is full */ };
+
+struct entry {
+	uint64_t zxid; /* not of an ENTRY_ANSWER */
+	uint64_t session, received_ns;
+	struct zk_span bytes; /* the transaction; ENTRY_ANSWER: the string of the request, which is
+				 the body of sync's reply */
+	uint64_t bytes_end;   /* position in the byte queue */
+	size_t reply_max;
+	struct msg to; /* core and connection to answer */
+	int32_t xid, op;
+	enum zk_err err;
+	enum entry_kind kind;
+};
+
+enum leader_dump_phase { LEADER_DUMP_SESSIONS, LEADER_DUMP_OWNERS, LEADER_DUMP_END };
+
+/* How far the answer to a `dump` has got; zeros: not begun. */
+struct leader_dump {
+	enum leader_dump_phase phase;
+	uint32_t index; /* in the session table */
+	uint64_t skip;  /* nodes of that session that are done */
+	uint64_t owners;
+	size_t need; /* bytes for a line that no part of the usual size holds */
+	bool named;  /* the session has its line */
+};
+
+/* How far behind the ring of a client core is read: a session must not expire while the message
+ * that shows it alive is waiting there. */
+struct core_lag {
+	uint64_t lag_ns, seen_ns;
+	uint64_t blocked_ns;  /* since when its next message is refused; 0 = it is not */
+	uint32_t gather_done; /* cores that have the MSG_GATHER which is being offered again */
+	struct leader_dump dump;
+};
+
+/* Written by the leader core only, read by any thread (leader_stats_get): relaxed on both sides,
+ * each counter stands alone. */
+struct leader_counters {
+	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
+	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
+};
+
+/* The reaper's clock; the round itself is the tree's. */
+struct leader_reaper {
+	uint64_t check_ns; /* the next round */
+	uint64_t next_ns;  /* the next step, of this round or the next */
+	bool in_round;
+};
+
+struct leader {
+	struct leader_conf conf;
+	struct prep prep;
+	struct session_table sessions;
+	struct entry *entry; /* ring of entry_mask + 1 */
+	uint64_t entry_mask;
+	/* Entries are numbered from 1: head <= unlogged <= tail. */
+	uint64_t head, unlogged, tail;
+	uint64_t last_zxid, durable_zxid;
+	_Atomic uint64_t applied_zxid; /* relaxed; for leader_applied_zxid() on other threads */
+	_Atomic uint64_t prepared_zxid;
+	uint64_t now_ns;
+	uint32_t dirty; /* cores whose ring has unpublished records */
+	struct core_lag core[LEADER_CORES_MAX];
+	struct leader_reaper reaper;
+	struct leader_counters count;
+};
+
+static inline void leader_set(_Atomic uint64_t *c, uint64_t v)
+{
+	atomic_store_explicit(c, v, memory_order_relaxed);
+}
+
+static inline uint64_t leader_get(const _Atomic uint64_t *c)
+{
+	return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static inline void leader_inc(_Atomic uint64_t *c)
+{
+	leader_set(c, leader_get(c) + 1);
+}
+
+static inline bool leader_is_owner(const struct session *s, const struct msg *h)
+{
+	return s->owner.set && s->owner.core == h->core && s->owner.index == h->conn.index &&
+	       s->owner.generation == h->conn.generation;
+}
+
+static inline void leader_own(struct session *s, const struct msg *h)
+{
+	s->owner = (struct session_owner){.index = h->conn.index,
+					  .generation = h->conn.generation,
+					  .core = h->core,
+					  .set = true};
+}
+
+/* leader_queue.c */
+
+/** May another transaction be prepared? False: something is full. */
+bool leader_room(struct leader *l);
+/** Append an entry (leader_room() was true) and offer what is unlogged to the log stage. */
+struct entry *leader_push(struct leader *l, const struct entry *e);
+void leader_log_flush(struct leader *l);
+/** Apply and answer what is durable, at most @p budget entries. */
+unsigned leader_run(struct leader *l, unsigned budget);
+/** A record for client core @p core, NULL when its ring is full. */
+void *leader_reserve(struct leader *l, unsigned core, size_t n);
+void leader_commit(struct leader *l, unsigned core, size_t n);
+/** Make all committed records visible to their cores. */
+void leader_publish(struct leader *l);
+/** Close the connection that holds @p s; false when its ring is full. */
+bool leader_kick(struct leader *l, struct session *s);
+/** A reply that needs no transaction, at once. False: the ring is full. */
+bool leader_answer(struct leader *l, const struct entry *e);
+
+/** The fixed part of a reply with @p body bytes behind it. */
+void leader_reply_fill(struct msg_reply *m, const struct entry *e, uint64_t zxid, size_t body);
+
+/* leader_ephemerals.c */
+/** Answer a getEphemerals whose turn it is. False: the ring is full. */
+bool leader_answer_ephemerals(struct leader *l, const struct entry *e);
+
+/* leader_session.c */
+enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int64_t wall_ms);
+enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m);
+void leader_on_touch(struct leader *l, const struct msg_touch *m, size_t n);
+void leader_on_detach(struct leader *l, const struct msg_session *m);
+unsigned leader_expire(struct leader *l, int64_t wall_ms);
+
+/* leader_reaper.c */
+void leader_reaper_init(struct leader *l);
+/** A step of the reaper if it is due. Returns transactions prepared, 0 or 1. */
+unsigned leader_reap(struct leader *l, int64_t wall_ms);
+
+/* leader_gather.c */
+enum zk_err leader_on_gather_ask(struct leader *l, const struct msg_gather *m);
+enum zk_err leader_on_gather_part(struct leader *l, const struct msg_gather *m, size_t n);
+
+/* leader_dump.c */
+/** Some more of the leader's own part. @return ZK_EAGAIN until it is complete. */
+enum zk_err leader_dump(struct leader *l, const struct msg_gather *ask, struct leader_dump *d);
+
+#endif

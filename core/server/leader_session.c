@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions on the leader: opened, attached to a connection, touched, let go, expired
+ * (ZooKeeperServer.processConnectRequest, reopenSession, SessionTrackerImpl). */
+#include "core/server/leader_int.h"
+#include "core/session/password.h"
+
+/* Sessions looked at and closed per leader_expire(). */
+enum { EXPIRY_BUDGET = 256, EXPIRY_CLOSES = 16 };
+
+static void entry_of(struct entry *e, const struct prep_in *in, const struct prep_out *out)
+{
+	e->zxid = in->zxid;
+	e->session = in->session;
+	e->op = in->op;
+	e->bytes = out->txn;
+	e->bytes_end = out->end;
+	e->err = out->err;
+}
+
+enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int64_t wall_ms)
+{
+	struct prep_in in = {
+		.op = ZK_OP_CREATE_SESSION, .zxid = l->last_zxid + 1, .time_ms = wall_ms};
+	struct entry e = {.kind = ENTRY_OPEN, .to = m->h};
+	struct prep_out out;
+
+	if (!leader_room(l))
+		return ZK_EAGAIN;
+	struct session *s = session_new(&l->sessions, m->timeout_ms, l->now_ns);
+
+	if (!s) { /* as many as there may be: the client tries another server */
+		struct msg_session *k = leader_reserve(l, m->h.core, sizeof(*k));
+
+		if (!k)
+			return ZK_EAGAIN;
+		*k = (struct msg_session){.h = m->h};
+		k->h.kind = MSG_KICK;
+		leader_commit(l, m->h.core, sizeof(*k));
+		leader_inc(&l->count.refused_sessions);
+		return ZK_EOK;
+	}
+	in.session = s->id;
+	if (prep_create_session(&l->prep, &in, m->timeout_ms, &out) != ZK_EOK) {
+		l->sessions.next_id--;
+		session_remove(&l->sessions, s);
+		return ZK_EAGAIN;
+	}
+	leader_own(s, &m->h);
+	leader_set(&l->count.sessions, l->sessions.n);
+	s->last_seq = l->tail;
+	entry_of(&e, &in, &out);
+	leader_push(l, &e);
+	return ZK_EOK;
+}
+
+/* In the time that does not depend on where they differ. */
+static bool password_right(const struct msg_session *m)
+{
+	uint8_t right[SESSION_PASSWORD_BYTES], diff = 0;
+
+	session_password(m->session, right);
+	for (unsigned i = 0; i < SESSION_PASSWORD_BYTES; i++)
+		diff |= right[i] ^ m->password[i];
+	return m->session != 0 && m->password_ok && diff == 0;
+}
+
+enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m)
+{
+	struct session *s = session_find(&l->sessions, m->session);
+	struct msg_session *o;
+
+	/* The old connection goes first, whatever the password is. */
+	if (s && !leader_is_owner(s, &m->h) && !leader_kick(l, s))
+		return ZK_EAGAIN;
+	o = leader_reserve(l, m->h.core, sizeof(*o));
+	if (!o)
+		return ZK_EAGAIN;
+	*o = (struct msg_session){.h = m->h, .attached = 1};
+	o->h.kind = MSG_SESSION_OPENED;
+	if (s && !s->closing && password_right(m)) {
+		leader_own(s, &m->h);
+		session_retime(&l->sessions, s, m->timeout_ms, l->now_ns);
+		o->session = s->id;
+		o->timeout_ms = m->timeout_ms;
+		session_password(s->id, o->password);
+	}
+	leader_commit(l, m->h.core, sizeof(*o));
+	return ZK_EOK;
+}
+
+void leader_on_touch(struct leader *l, const struct msg_touch *m, size_t n)
+{
+	uint64_t at_ns = m->through_ns < l->now_ns ? m->through_ns : l->now_ns;
+
+	zk_assert(sizeof(*m) + (size_t)m->n * sizeof(m->session[0]) <= n);
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct session *s = session_find(&l->sessions, m->session[i]);
+
+		if (s)
+			session_touch(&l->sessions, s, at_ns);
+	}
+}
+
+void leader_on_detach(struct leader *l, const struct msg_session *m)
+{
+	struct session *s = session_find(&l->sessions, m->session);
+
+	if (s && leader_is_owner(s, &m->h))
+		s->owner.set = false;
+}
+
+/* Could a sign of life be waiting in the ring of the session's core for longer than was allowed
+ * for? */
+static bool may_be_late(const struct leader *l, const struct session *s)
+{
+	const struct core_lag *c = &l->core[s->owner.core];
+	uint64_t lag = 0;
+
+	if (!s->owner.set)
+		return false;
+	if (c->blocked_ns)
+		lag = l->now_ns - c->blocked_ns;
+	else if (l->now_ns - c->seen_ns <= c->lag_ns)
+		lag = c->lag_ns;
+	return lag > (uint64_t)l->conf.touch_lag_ms * 1000000;
+}
+
+unsigned leader_expire(struct leader *l, int64_t wall_ms)
+{
+	unsigned budget = EXPIRY_BUDGET, done = 0;
+	struct session *s;
+
+	while (done < EXPIRY_CLOSES && (s = session_due(&l->sessions, l->now_ns, &budget))) {
+		struct prep_in in = {.op = ZK_OP_CLOSE_SESSION,
+				     .session = s->id,
+				     .zxid = l->last_zxid + 1,
+				     .time_ms = wall_ms,
+				     .pending_creates = s->ephemeral_zxid > leader_applied_zxid(l)};
+		struct entry e = {.kind = ENTRY_EXPIRY};
+		struct prep_out out;
+
+		if (budget == 0)
+			break;
+		budget--;
+		if (may_be_late(l, s)) {
+			session_put_off(&l->sessions, s);
+			continue;
+		}
+		/* No room: it stays first in line. */
+		if (!leader_room(l) || prep_request(&l->prep, &in, &out) != ZK_EOK)
+			break;
+		session_close(s);
+		s->last_seq = l->tail;
+		entry_of(&e, &in, &out);
+		leader_push(l, &e);
+		leader_inc(&l->count.expired);
+		done++;
+	}
+	return done;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Inside of core/server's client core: the machine, its connections, and what its files share. */
+#ifndef ZK_SERVER_SRV_INT_H
+#define ZK_SERVER_SRV_INT_H
+
+#include "core/base/assert.h"
+#include "core/base/list.h"
+#include "core/server/srv.h"
+#include "core/watch/watch.h"
+
+enum conn_state {
+	CONN_FREE,
+	CONN_FIRST,   /* nothing known: a four-letter word or a ConnectRequest */
+	CONN_OPENING, /* waits for MSG_SESSION_OPENED */
+	CONN_LIVE,
+	CONN_MASK,    /* stmk: the 8 bytes of the mask are awaited */
+	CONN_ASKING,  /* a four-letter word waits for the other cores' parts */
+	CONN_CLOSING, /* output drains, then FIN */
+	CONN_DOWN,    /* FIN or RST given: waits for srv_gone() */
+	CONN_GONE,    /* srv_gone() was called; the slot waits until MSG_DETACH is on the ring */
+};
+
+enum {
+	SRV_CHUNK = 256,            /* connections allocated at once */
+	SRV_SCRATCH_BYTES = 65536,  /* replies up to this size are built without allocation */
+	SRV_AHEAD = 16,             /* frames looked at before the first is served */
+	SRV_IN_FIRST_BYTES = 256,   /* first size of a buffer that collects a frame */
+	SRV_OUT_FIRST_BYTES = 4096, /* first size of a spill buffer */
+	SRV_MESSAGES_ROUND = 4096,  /* of the leader, per srv_begin() */
+	SRV_CHANGES_ROUND = 8192,   /* change records per srv_begin() */
+	SRV_TOUCH_RECORD = 512,     /* sessions per MSG_TOUCH */
+	SRV_ASKS_MAX = 2,           /* gathers of this core's connections at a time */
+	SRV_GATHERS_MAX = SRV_ASKS_MAX * MSG_CORES_MAX,
+	SRV_LIST_STEP = 512,    /* names per turn of a long listing */
+	SRV_LIST_INLINE = 2048, /* children listed within one round */
+	SRV_ADDR_BYTES = 46,
+};
+
+#define SRV_TOUCH_NS    UINT64_C(10000000)
+#define SRV_SWEEP_NS    UINT64_C(100000000)   /* one slice of the idle sweep ... */
+#define SRV_SWEEP_PARTS 100                   /* ... of so many */
+#define SRV_LIST_NS     UINT64_C(5000000000)  /* a listing that takes longer loses its connection */
+#define SRV_COUNT_NS    UINT64_C(30000000000) /* a count of descendants: ten million and more */
+
+struct conn_in {
+	uint8_t *p; /* a frame that did not come in one run, its length first */
+	uint32_t n, cap;
+};
+
+struct conn_out {
+	uint8_t *p; /* output that TCP had no budget for: [head, head + n) */
+	uint32_t head, n, cap;
+};
+
+struct srv_list_job; /* read_list.c: a listing that takes several rounds */
+
+struct srv_conn {
+	struct srv *s;
+	void *t;
+	uint64_t session;
+	struct conn_in in;
+	struct conn_out out;
+	uint32_t waiting;     /* requests at the leader */
+	uint32_t outstanding; /* of them with xid > 0, in limits.outstanding */
+	uint32_t touch_round; /* s->touch_round when last in the touch list */
+	uint8_t state;        /* enum conn_state */
+	bool doomed : 1;      /* abort at the next safe point */
+	bool closing : 1;     /* closeSession is on its way: read no more */
+	bool peer_fin : 1;
+	bool reconnect : 1;
+	bool has_readonly : 1; /* the ConnectRequest had the byte */
+	bool detach : 1;       /* MSG_DETACH is owed */
+	uint16_t ids_n;
+	uint8_t *ids;        /* encoded identities, ids_n bytes */
+	struct zk_list link; /* s->run, stalled, doomed, detach or asks_wait */
+	struct srv_list_job *job;
+	uint64_t last_ns; /* when bytes came last */
+	uint32_t index, generation;
+	int32_t timeout_ms;
+	uint8_t word; /* enum srv_word of CONN_ASKING */
+	/* for cons, stat and limits */
+	uint16_t port;
+	int32_t last_op;
+	int64_t last_cxid;
+	uint64_t event_zxid; /* of the newest notification */
+	uint64_t last_zxid, last_response_ns, opened_ns, addr_hash;
+	uint64_t received, sent;
+	uint64_t latency_count, latency_sum_ms;
+	uint32_t latency_last_ms, latency_min_ms, latency_max_ms;
+	char addr[SRV_ADDR_BYTES];
+};
+
+/** Starts in the core's scratch buffer, moves to memory of its own when it grows. One at a time per
+ * scratch. */
+struct read_build {
+	struct srv *s;
+	uint8_t *p;
+	size_t n, cap;
+	bool heap, failed;
+};
+
+/** A four-letter word of this core that waits for all cores. */
+struct srv_ask {
+	bool used;
+	struct msg_conn conn;
+	uint16_t parts_done;
+	/* a text: core by core, in their order */
+	uint16_t turn;  /* the core whose text goes out as it comes */
+	uint32_t ended; /* set of the cores whose last part is here */
+	struct read_build held[MSG_CORES_MAX];
+	/* wchs */
+	uint64_t watch_conns, watch_paths, watches;
+	/* dump */
+	struct read_build conns, sessions, owners; /* records, records, text */
+	uint64_t owners_n;
+};
+
+/** A record of a dump: u64 time in ms at which it expires, u16 length, name. */
+enum { WORDS_RECORD_BYTES = 10 };
+
+/** A part that this core still owes. */
+struct srv_gather {
+	struct msg_gather m;
+	uint32_t cursor;          /* next connection slot */
+	struct watch_place watch; /* wchc, wchp: next watch ... */
+	size_t item_at; /* ... of which so many bytes have been sent: it is too long for a part */
+	uint32_t item_conn;
+	size_t item_path_n;
+};
+
+struct srv {
+	struct srv_conf conf;
+	struct srv_shared *sh;
+	struct srv_io io;
+	struct tree *tree;
+	struct tree_reader *reader;
+	uint64_t visible; /* tree_visible(reader), kept near */
+	uint64_t now_ns;
+	uint32_t maxbuffer;
+	struct srv_counts n;
+	struct watch *watch;
+	struct zk_list run;     /* something to do in the next round */
+	struct zk_list stalled; /* ring full or over the outstanding limit */
+	struct zk_list doomed;
+	struct zk_list detach;    /* MSG_DETACH owed */
+	struct zk_list asks_wait; /* four-letter words in line */
+	struct zk_list jobs;
+	/* connections */
+	struct srv_conn **chunk;
+	uint32_t chunks_max, slots_used;
+	struct srv_conn *free;
+	uint32_t conns;
+	bool draining;
+	bool more; /* a budget of this round ran out */
+	/* touches */
+	uint64_t *touch;
+	uint32_t touch_n, touch_round;
+	uint64_t touch_ns, touch_through_ns;
+	/* gathers */
+	struct srv_ask ask[SRV_ASKS_MAX];
+	struct srv_gather gather[SRV_GATHERS_MAX];
+	uint32_t gathers;
+	/* idle sweep */
+	uint64_t sweep_ns;
+	uint32_t sweep_part;
+	uint8_t *scratch;
+	struct srv_stats stats; /* read by other threads */
+};
+
+/* ---- srv.c ---- */
+
+/** The connection of a handle, NULL when it is gone. */
+struct srv_conn *srv_conn_of(struct srv *s, struct msg_conn h);
+static inline struct srv_conn *srv_slot(struct srv *s, uint32_t i)
+{
+	return &s->chunk[i / SRV_CHUNK][i % SRV_CHUNK];
+}
+/** A slot for a new connection; NULL: no more. */
+struct srv_conn *srv_slot_take(struct srv *s);
+void srv_slot_give(struct srv_conn *c);
+/** How long a connection may be silent. */
+uint64_t srv_idle_limit_ns(const struct srv_conn *c);
+/** Abort what was doomed. At safe points only: no iteration over watches or connections. */
+void srv_reap(struct srv *s);
+
+/* ---- srv_msg.c: rings and change log ---- */
+
+/** Consume the change log and the leader's ring in the order of their zxids: fire, advance, reply.
+ * No tree pointer may be held. Returns records. */
+unsigned srv_consume(struct srv *s);
+/** Consume until visible is at @p zxid or all that is published has been consumed. Bound: the log,
+ * which the leader keeps below changes_soft_max. */
+void srv_catch_up(struct srv *s, uint64_t zxid);
+/** Room for a record to the leader, header filled in; NULL: full. End with zk_ring_commit(). */
+void *srv_send(struct srv *s, enum msg_kind kind, size_t n, struct msg_conn conn);
+/** Try to send MSG_DETACH; on a full ring the connection waits in s->detach. */
+void srv_detach(struct srv_conn *c);
+unsigned srv_detach_retry(struct srv *s);
+void srv_touch(struct srv_conn *c);
+unsigned srv_touch_flush(struct srv *s);
+
+/* ---- conn_run.c: frames ---- */
+
+/** Serve what can be served. */
+void conn_run(struct srv_conn *c);
+
+/* ---- conn.c: requests, life ---- */
+
+enum conn_take { CONN_TAKEN, CONN_STOP /* leave the frame, try later */ };
+
+/** One complete frame, without its length. @p hash: of its path, or NULL. */
+enum conn_take conn_frame(struct srv_conn *c, struct zk_span f, const uint64_t *hash);
+/** A frame that no client sends: closed without a word. */
+void conn_malformed(struct srv_conn *c);
+void conn_in_free(struct srv_conn *c);
+/** Close after what is queued. */
+void conn_finish(struct srv_conn *c);
+/** Reset now. */
+void conn_abort(struct srv_conn *c);
+/** The transport is gone already. */
+void conn_forget(struct srv_conn *c);
+/** Reset at the next safe point. */
+void conn_doom(struct srv_conn *c);
+/** Look at it in the next round. */
+void conn_schedule(struct srv_conn *c);
+static inline bool conn_over(const struct srv_conn *c)
+{
+	return c->state >= CONN_CLOSING || c->doomed;
+}
+
+/* ---- conn_hello.c: ConnectRequest, ConnectResponse ---- */
+
+enum conn_take conn_hello(struct srv_conn *c, struct zk_span frame);
+void conn_opened(struct srv_conn *c, const struct msg_session *m);
+
+/* ---- conn_out.c: output ---- */
+
+/** Room for @p n contiguous bytes of output, ended by out_done(); NULL: no memory, doomed. */
+uint8_t *out_room_slow(struct srv_conn *c, size_t n);
+void out_done_slow(struct srv_conn *c, size_t n);
+void out_put(struct srv_conn *c, const void *p, size_t n);
+/** Give the spill to TCP. @return true when nothing is left. */
+bool out_drain(struct srv_conn *c);
+void out_free(struct srv_conn *c);
+/** Before output the client has not just asked for: is there too much unread already? Dooms. */
+bool out_overrun(struct srv_conn *c);
+
+static inline uint8_t *out_room(struct srv_conn *c, size_t n, bool *spilled)
+{
+	uint8_t *p = c->out.n ? NULL : c->s->io.tail(c->t, n);
+
+	*spilled = p == NULL;
+	return zk_likely(p != NULL) ? p : out_room_slow(c, n);
+}
+
+static inline void out_done(struct srv_conn *c, size_t n, bool spilled)
+{
+	if (zk_likely(!spilled))
+		c->s->io.tail_commit(c->t, n);
+	else
+		out_done_slow(c, n);
+}
+
+/* ---- replies ---- */
+
+/** Length, header; the body of @p body bytes follows. */
+static inline uint8_t *reply_head(uint8_t *p, size_t body, int32_t xid, uint64_t zxid, int32_t err)
+{
+	zk_put32(p, (uint32_t)(ZK_REPLY_HEADER_BYTES + body));
+	zk_put32(p + 4, (uint32_t)xid);
+	zk_put64(p + 8, zxid);
+	zk_put32(p + 16, (uint32_t)err);
+	return p + 4 + ZK_REPLY_HEADER_BYTES;
+}
+
+/** A whole reply. */
+void reply_send(struct srv_conn *c, int32_t xid, uint64_t zxid, int32_t err, struct zk_span body);
+
+/** Book-keeping of an answered request; @p ms: its latency. */
+static inline void conn_answered_ms(struct srv_conn *c, int32_t xid, int32_t op, uint64_t zxid,
+				    size_t bytes, uint32_t ms)
+{
+	struct srv *s = c->s;
+
+	c->sent++;
+	c->last_op = op;
+	if (xid >= 0)
+		c->last_cxid = xid;
+	c->last_zxid = zxid;
+	c->last_response_ns = s->now_ns;
+	if (c->latency_count++ == 0 || ms < c->latency_min_ms)
+		c->latency_min_ms = ms;
+	if (ms > c->latency_max_ms)
+		c->latency_max_ms = ms;
+	c->latency_sum_ms += ms;
+	c->latency_last_ms = ms;
+	s->n.packets_sent++;
+	stats_latency(&s->n, ms);
+	stats_response(&s->n, bytes);
+}
+
+/** The same for a request answered in the round it came in. */
+static inline void conn_answered(struct srv_conn *c, int32_t xid, int32_t op, uint64_t zxid,
+				 size_t bytes)
+{
+	conn_answered_ms(c, xid, op, zxid, bytes, 0);
+}
+
+/** Header-only answer to a read at this core's visible. */
+void read_error(struct srv_conn *c, int32_t xid, int32_t op, enum zk_err err);
+
+/* ---- read*.c: requests served here; every earlier request of the connection is answered ---- */
+
+struct read_req {
+	int32_t xid, op;
+	uint64_t hash; /* of the path, when hashed */
+	bool hashed;
+	struct jute_in in; /* behind the request header */
+};
+
+void read_serve(struct srv_conn *c, struct read_req *q);
+/** Is READ (or any of @p perm) granted to the connection? */
+bool read_allowed(struct srv_conn *c, const struct acl_list *acl, int32_t perm);
+bool read_find(struct srv_conn *c, struct read_req *q, struct zk_span path, struct tree_ref *ref);
+/** Register; a failure closes the connection. @return false then. */
+bool read_watch_set(struct srv_conn *c, struct zk_span path, unsigned bits);
+
+void read_children(struct srv_conn *c, struct read_req *q);
+/** CONN_STOP: no pin to be had now, ask again. */
+enum conn_take read_all_children_number(struct srv_conn *c, struct read_req *q);
+unsigned read_jobs(struct srv *s); /* continue long listings */
+void read_job_drop(struct srv_conn *c);
+/** Output that must wait behind a long listing's reply (c->job). */
+void read_job_defer(struct srv_conn *c, const void *p, size_t n);
+
+void read_multi(struct srv_conn *c, struct read_req *q);
+void read_set_watches(struct srv_conn *c, struct read_req *q);
+void read_add_watch(struct srv_conn *c, struct read_req *q);
+void read_check_watches(struct srv_conn *c, struct read_req *q);
+/** A notification. */
+void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct zk_span path);
+
+/* ---- read_build.c: a reply of unknown size ---- */
+
+/** Leaves room for the length and the reply header; build_send() fills it in, sends and frees. */
+void build_start(struct read_build *b, struct srv *s);
+uint8_t *build_room_slow(struct read_build *b, size_t n);
+void build_free(struct read_build *b);
+/** Move out of the scratch buffer. */
+bool build_own(struct read_build *b);
+static inline uint8_t *build_room(struct read_build *b, size_t n)
+{
+	uint8_t *p;
+
+	if (zk_unlikely(b->cap - b->n < n))
+		return build_room_slow(b, n);
+	p = b->p + b->n;
+	b->n += n;
+	return p;
+}
+void build_bytes(struct read_build *b, struct zk_span v);
+void build_i32(struct read_build *b, int32_t v);
+void build_stat(struct read_build *b, struct tree_ref ref);
+void build_send(struct srv_conn *c, struct read_build *b, int32_t xid, int32_t op, uint64_t zxid,
+		int32_t err);
+
+/* ---- words.c, words_gather.c, words_dump.c, words_text.c ---- */
+
+/** Are these the first four bytes of a four-letter word's connection? Then it is served. */
+bool words_first(struct srv_conn *c, const uint8_t first[4]);
+/** CONN_MASK: the mask of stmk may have come. */
+void words_mask(struct srv_conn *c);
+void words_ask(struct srv_conn *c);
+void words_gather(struct srv *s, const struct msg_gather *m);
+void words_text(struct srv *s, const struct msg_gather *m, struct zk_span text);
+unsigned words_round(struct srv *s); /* owed parts, words in line */
+void words_ask_free(struct srv_ask *a);
+/** Send one part of the first gather. @return false: the ring is full. */
+bool words_part(struct srv *s);
+/** Everything for a dump is here: print it. */
+void words_dump(struct srv_conn *c, struct srv_ask *a);
+
+struct words_out {
+	char *p;
+	size_t n, cap;
+};
+__attribute__((format(printf, 2, 3))) void words_printf(struct words_out *o, const char *fmt, ...);
+void words_srvr(struct srv *s, struct words_out *o);
+void words_version(struct srv *s, struct words_out *o);
+void words_mntr(struct srv *s, struct words_out *o);
+void words_conf(struct srv *s, struct words_out *o);
+void words_dirs(struct srv *s, struct words_out *o);
+void words_conn(const struct srv_conn *c, bool brief, struct words_out *o);
+/** As Java's Date.toString() in UTC. */
+void words_date(int64_t wall_ms, struct words_out *o);
+
+#endif

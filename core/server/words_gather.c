@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* This core's part of a four-letter word that all cores answer. */
+#include "core/server/srv_int.h"
+
+#include <inttypes.h>
+
+enum { LINE_MAX = 512, WATCHES_PART = 4096 /* looked at per part */ };
+
+void words_gather(struct srv *s, const struct msg_gather *m)
+{
+	/* every core has at most SRV_ASKS_MAX questions out */
+	zk_assert(s->gathers < SRV_GATHERS_MAX);
+	s->gather[s->gathers++] = (struct srv_gather){.m = *m};
+}
+
+/* ---- connections: stat, cons, dump ---- */
+
+/** When ServerCnxnExpiry would close it, if nothing came: in buckets. */
+static uint64_t expires_ms(const struct srv_conn *c)
+{
+	const struct srv_shared *sh = c->s->sh;
+	uint64_t bucket = sh->sessionless_timeout_ms ? sh->sessionless_timeout_ms : 10000;
+
+	return ((c->last_ns + srv_idle_limit_ns(c)) / 1000000 / bucket + 1) * bucket;
+}
+
+static void conn_record(const struct srv_conn *c, struct words_out *o)
+{
+	size_t at = o->n, n;
+
+	o->n += WORDS_RECORD_BYTES;
+	words_printf(o, "ip: /%s:%u sessionId: 0x%" PRIx64, c->addr, c->port, c->session);
+	n = o->n - at - WORDS_RECORD_BYTES;
+	zk_put64((uint8_t *)o->p + at, expires_ms(c));
+	zk_put16((uint8_t *)o->p + at + 8, (uint16_t)n);
+}
+
+/** @return true: that was the last one. */
+static bool part_conns(struct srv *s, struct srv_gather *g, struct words_out *o)
+{
+	while (g->cursor < s->slots_used && o->cap - o->n > LINE_MAX) {
+		const struct srv_conn *c = srv_slot(s, g->cursor++);
+
+		if (c->state == CONN_FREE || c->state >= CONN_DOWN)
+			continue;
+		if (g->m.what == GATHER_DUMP) {
+			conn_record(c, o);
+			continue;
+		}
+		words_conn(c, g->m.what == GATHER_STAT, o);
+		words_printf(o, "\n");
+	}
+	return g->cursor >= s->slots_used;
+}
+
+/* ---- watches: wchs, wchc, wchp ---- */
+
+static void part_watch_counts(struct srv *s, struct words_out *o)
+{
+	struct watch_counts n;
+
+	watch_counts(s->watch, &n);
+	zk_put64((uint8_t *)o->p, n.data_conns);
+	zk_put64((uint8_t *)o->p + 8, n.data_paths);
+	zk_put64((uint8_t *)o->p + 16, n.data);
+	o->n = 24;
+}
+
+struct item {
+	struct srv *s;
+	struct srv_gather *g;
+	struct words_out *o;
+};
+
+static bool put_item(void *ctx, struct zk_span path, uint32_t conn, bool first)
+{
+	struct item *it = ctx;
+	struct srv_gather *g = it->g;
+	struct words_out *o = it->o;
+	struct zk_span piece[5], nl = zk_span_str("\n"), tab = zk_span_str("\t"), id;
+	char text[24];
+	struct words_out t = {text, 0, sizeof(text)};
+	size_t total = 0, pieces = 0, skip, room = o->cap - o->n;
+
+	words_printf(&t, "0x%" PRIx64, srv_slot(it->s, conn)->session);
+	id = zk_span_of(text, t.n);
+	if (first) {
+		piece[pieces++] = g->m.what == GATHER_WCHP ? path : id;
+		piece[pieces++] = nl;
+	}
+	piece[pieces++] = tab;
+	piece[pieces++] = g->m.what == GATHER_WCHP ? id : path;
+	piece[pieces++] = nl;
+	for (size_t i = 0; i < pieces; i++)
+		total += piece[i].n;
+	if (g->item_at && (g->item_conn != conn || g->item_path_n != path.n)) {
+		g->item_at = 0; /* what it was has gone meanwhile */
+		words_printf(o, "\n");
+		room--;
+	}
+	if (g->item_at == 0 && total > room && o->n > 0)
+		return false; /* the next part has more room */
+	skip = g->item_at;
+	for (size_t i = 0; i < pieces; i++) {
+		size_t from = skip < piece[i].n ? skip : piece[i].n, n = piece[i].n - from;
+
+		skip -= from;
+		n = n < o->cap - o->n ? n : o->cap - o->n;
+		if (n)
+			memcpy(o->p + o->n, piece[i].p + from, n);
+		o->n += n;
+		g->item_at += n;
+	}
+	if (g->item_at < total) {
+		g->item_conn = conn;
+		g->item_path_n = path.n;
+		return false;
+	}
+	g->item_at = 0;
+	return true;
+}
+
+static bool part_watches(struct srv *s, struct srv_gather *g, struct words_out *o)
+{
+	struct item it = {s, g, o};
+
+	return watch_walk(s->watch, g->m.what == GATHER_WCHP, &g->watch, WATCHES_PART, put_item,
+			  &it);
+}
+
+/* ---- crst, srst ---- */
+
+/** ServerCnxn.resetStats(). */
+static void reset_conns(struct srv *s)
+{
+	for (uint32_t i = 0; i < s->slots_used; i++) { /* bound: connections */
+		struct srv_conn *c = srv_slot(s, i);
+
+		c->received = c->sent = 0;
+		c->last_op = 0;
+		c->last_cxid = -1;
+		c->last_zxid = UINT64_MAX;
+		c->last_response_ns = 0;
+		c->latency_count = c->latency_sum_ms = 0;
+		c->latency_last_ms = c->latency_min_ms = c->latency_max_ms = 0;
+	}
+}
+
+/** ServerStats.reset(), and of ServerMetrics what is counted. */
+static void reset_server(struct srv_counts *n)
+{
+	n->packets_received = n->packets_sent = n->bytes_received = 0;
+	n->latency_count = n->latency_sum_ms = n->latency_min_ms = n->latency_max_ms = 0;
+	n->responses = n->response_last_bytes = 0;
+	n->response_min_bytes = n->response_max_bytes = 0;
+	n->connect_requests = n->revalidates = n->conns_refused = n->conns_dropped = 0;
+}
+
+/* ---- parts ---- */
+
+static bool part_fill(struct srv *s, struct srv_gather *g, struct words_out *o)
+{
+	switch (g->m.what) {
+	case GATHER_RESET:
+		reset_conns(s);
+		return true;
+	case GATHER_RESET_SERVER:
+		reset_server(&s->n);
+		return true;
+	case GATHER_WCHS:
+		part_watch_counts(s, o);
+		return true;
+	case GATHER_WCHC:
+	case GATHER_WCHP:
+		return part_watches(s, g, o);
+	default:
+		return part_conns(s, g, o);
+	}
+}
+
+bool words_part(struct srv *s)
+{
+	struct srv_gather *g = &s->gather[0];
+	struct msg_gather *m =
+		srv_send(s, MSG_GATHER_PART, sizeof(*m) + GATHER_TEXT_MAX, g->m.h.conn);
+	struct words_out o;
+
+	if (!m) {
+		s->n.ring_full++;
+		return false;
+	}
+	o = (struct words_out){(char *)(m + 1), 0, GATHER_TEXT_MAX};
+	m->h.core = g->m.h.core; /* the asking one */
+	m->what = g->m.what;
+	m->part_core = s->conf.core;
+	m->cores = g->m.cores;
+	m->section = GATHER_CONNS;
+	m->last = part_fill(s, g, &o);
+	m->text_bytes = (uint32_t)o.n;
+	zk_ring_commit(s->conf.to_leader, sizeof(*m) + o.n);
+	if (m->last) {
+		s->gathers--;
+		memmove(&s->gather[0], &s->gather[1], s->gathers * sizeof(s->gather[0]));
+	}
+	return true;
+}

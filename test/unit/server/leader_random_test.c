@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The leader's machine on a random stream of requests: durable at once and durable late must give
+ * the same replies, the same log and the same tree. */
+#include "core/base/hash.h"
+#include "test/lib/lead.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+static struct req_multi m;
+
+enum { R_SESSIONS = 4, R_STEPS = 3000 };
+
+struct rng {
+	uint64_t s;
+};
+
+static unsigned below(struct rng *r, unsigned n)
+{
+	return (unsigned)(zk_mix64(r->s += UINT64_C(0x9e3779b97f4a7c15)) % n);
+}
+
+static const char *some_path(struct rng *r)
+{
+	static char path[8][32];
+	static unsigned next;
+	static const char *const top[] = {"/a", "/b", "/c", "/", "/zookeeper", "/d/", "x"};
+	char *p = path[next++ % 8];
+	unsigned k = below(r, 20);
+
+	if (k < 7)
+		snprintf(p, 32, "%s", top[k]);
+	else if (k < 16)
+		snprintf(p, 32, "/%c/%c", 'a' + below(r, 3), 'p' + below(r, 3));
+	else if (k < 18)
+		snprintf(p, 32, "/%c/%c/%c", 'a' + below(r, 3), 'p' + below(r, 2),
+			 'x' + below(r, 2));
+	else
+		snprintf(p, 32, "/%c/s%010u", 'a' + below(r, 3), below(r, 6));
+	return p;
+}
+
+static const char *some_acl(struct rng *r)
+{
+	static const char *const acl[] = {
+		"3 world anyone", "29 world anyone", "31 digest bob:ikIaKsbtGweaHnb/jKn7OHqbunM=",
+		"31 auth",        "31 none x",       "31 ip 127.0.0.0/8"};
+	unsigned k = below(r, 40);
+
+	return k < 6 ? acl[k] : NULL;
+}
+
+static struct zk_span some_op(struct rng *r, int32_t *op, bool in_multi)
+{
+	static const char *const data[] = {NULL, "", "x", "some more data"};
+	int32_t version = below(r, 3) ? -1 : (int32_t)below(r, 4);
+	unsigned k = below(r, in_multi ? 22 : 25);
+
+	if (k < 9) {
+		*op = k == 8 ? ZK_OP_CREATE_CONTAINER : k > 5 ? ZK_OP_CREATE2 : ZK_OP_CREATE;
+		return req_create(some_path(r), data[below(r, 4)], some_acl(r),
+				  (int32_t)below(r, in_multi ? 4 : 7));
+	}
+	if (k == 9) {
+		*op = ZK_OP_CREATE_TTL;
+		return req_ttl(some_path(r), data[below(r, 4)], 5 + (int32_t)below(r, 2), 1000);
+	}
+	if (k < 15) {
+		*op = ZK_OP_DELETE;
+		return req_version(some_path(r), version);
+	}
+	if (k < 20) {
+		*op = ZK_OP_SET_DATA;
+		return req_set(some_path(r), data[below(r, 4)], version);
+	}
+	if (in_multi) {
+		*op = ZK_OP_CHECK;
+		return req_version(some_path(r), version);
+	}
+	if (k < 23) {
+		*op = ZK_OP_SYNC;
+		return req_path(some_path(r));
+	}
+	*op = ZK_OP_SET_ACL;
+	return req_acl(some_path(r), some_acl(r), version);
+}
+
+struct world {
+	struct lead *d;
+	uint64_t session[R_SESSIONS];
+	uint32_t conn[R_SESSIONS];
+	uint64_t replies[R_SESSIONS]; /* hash of this session's replies, in order */
+	uint64_t replies_n;
+};
+
+static void world_open(struct world *w, bool late)
+{
+	w->d = lead_open(&(struct lead_opt){.extended_types = true});
+	for (uint32_t i = 0; i < R_SESSIONS; i++) {
+		w->conn[i] = i;
+		w->session[i] = lead_session(w->d, 0, i, 40000);
+		w->replies[i] = 0;
+	}
+	w->replies_n = 0;
+	lead_forget(w->d);
+	w->d->late = late;
+}
+
+static void world_take(struct world *w)
+{
+	const struct zk_hash_key k = {5, 6};
+
+	for (size_t i = 0; i < w->d->out_n; i++) {
+		const struct lead_out *o = &w->d->out[i];
+		uint64_t *h = NULL;
+
+		/* sync's zxid is the one applied at the time: not compared */
+		for (unsigned j = 0; j < R_SESSIONS && !h; j++)
+			h = w->conn[j] == o->conn.index ? &w->replies[j] : NULL;
+		if (!h)
+			continue;
+		uint64_t v[4] = {o->kind, (uint64_t)(uint32_t)o->xid, (uint64_t)(uint32_t)o->err,
+				 o->op == ZK_OP_SYNC ? 0 : o->zxid};
+
+		*h = zk_mix64(*h ^ zk_hash13(&k, v, sizeof(v)) ^
+			      zk_hash13(&k, o->body, o->body_n) * 3);
+		w->replies_n++;
+	}
+	lead_forget(w->d);
+}
+
+/* A hash of a transaction; the order of a closeSession's list is free. */
+static uint64_t txn_hash(const struct lead_txn *t)
+{
+	const struct zk_hash_key k = {7, 8};
+	struct jute_in in = jute_in_of(zk_span_of(t->p, t->n));
+	struct txn_header h;
+	uint64_t sum;
+
+	txn_get_header(&in, &h);
+	if (h.type != ZK_OP_CLOSE_SESSION)
+		return zk_hash13(&k, t->p, t->n);
+	sum = zk_hash13(&k, t->p, TXN_HEADER_BYTES + 4);
+	for (int32_t n = jute_i32(&in); n > 0; n--) {
+		struct zk_span path = jute_bytes(&in);
+
+		sum += zk_hash13(&k, path.p, path.n);
+	}
+	assert_false(in.bad || jute_left(&in));
+	return sum;
+}
+
+/* The same stream of requests, durable at once and durable in random batches: the same replies, the
+ * same log, the same tree. */
+static void random_stream(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct world a, b;
+		struct rng r = {seed}, batch = {seed + 1000};
+
+		print_message("seed %llu\n", (unsigned long long)seed);
+		world_open(&a, false);
+		world_open(&b, true);
+		for (int32_t step = 0; step < R_STEPS; step++) {
+			unsigned i = below(&r, R_SESSIONS);
+			struct zk_span body = {NULL, 0};
+			int32_t op;
+
+			if (below(&r, 300) == 0) {
+				op = ZK_OP_CLOSE_SESSION;
+			} else if (below(&r, 5) == 0) {
+				m.n = 0;
+				for (unsigned k = below(&r, 6); k; k--) {
+					struct zk_span sub = some_op(&r, &op, true);
+
+					multi_op(&m, op, sub);
+				}
+				op = ZK_OP_MULTI;
+				body = multi_end(&m);
+			} else {
+				body = some_op(&r, &op, false);
+			}
+			a.d->wall_ms++;
+			b.d->wall_ms++;
+			assert_int_equal(lead_send(a.d, 0, a.conn[i], a.session[i], step, op, body),
+					 ZK_EOK);
+			assert_int_equal(lead_send(b.d, 0, b.conn[i], b.session[i], step, op, body),
+					 ZK_EOK);
+			world_take(&a);
+			if (op == ZK_OP_CLOSE_SESSION) {
+				/* the next session of this slot, on a new connection */
+				lead_durable(b.d, b.d->logged, ~0u);
+				world_take(&b);
+				a.conn[i] = b.conn[i] = 1000 + (uint32_t)step;
+				a.session[i] = lead_session(a.d, 0, a.conn[i], 40000);
+				b.session[i] = lead_session(b.d, 0, b.conn[i], 40000);
+				assert_true(a.session[i] == b.session[i]);
+				lead_forget(a.d);
+				lead_forget(b.d);
+			}
+			if (below(&batch, 12) == 0) {
+				uint64_t from = leader_applied_zxid(b.d->l);
+				uint64_t left = b.d->logged - from;
+
+				lead_durable(b.d, from + below(&batch, (unsigned)left + 1),
+					     1 + below(&batch, 30));
+				world_take(&b);
+			}
+		}
+		lead_durable(b.d, b.d->logged, ~0u);
+		world_take(&b);
+		for (unsigned i = 0; i < R_SESSIONS; i++)
+			assert_true(a.replies[i] == b.replies[i]);
+		assert_int_equal(a.replies_n, b.replies_n);
+		assert_int_equal(a.d->log_n, b.d->log_n);
+		for (size_t i = 0; i < a.d->log_n; i++) {
+			assert_true(txn_hash(&a.d->log[i]) == txn_hash(&b.d->log[i]));
+		}
+		assert_true(lead_tree_hash(a.d) == lead_tree_hash(b.d));
+		lead_close(a.d);
+		lead_close(b.d);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
