@@ -22,13 +22,16 @@ struct tcp_conf {
 	uint32_t time_wait_ms;      /* 60000 in production */
 	uint32_t fin_wait_ms;       /* limit of each closing state; 60000 */
 	uint32_t delack_ms;         /* 40 */
+	uint32_t tlp_ack_delay_ms;  /* how long peers delay an ACK, for tail loss probes; 0 = no
+				       probes; 50 */
 	uint32_t keepalive_idle_ms; /* 0 = off */
 	uint32_t rcv_buf_bytes;     /* receive window per connection */
 	uint32_t snd_buf_bytes;     /* queued + in flight per connection, bytes */
 	uint32_t ooo_bytes;         /* out-of-order store per connection, charged at buffer size */
 	uint16_t ooo_intervals;
 	uint32_t mem_packets_max; /* packets that all connections of the core may hold (both
-				     directions) */
+				     directions); one gets at most what leaves enough for others.
+				     Should not exceed what the pools have */
 	uint32_t syn_backlog;     /* half-open connections before cookies */
 };
 
@@ -91,8 +94,10 @@ void tcp_read_done(struct tcp_conn *c, size_t n);
  * (copies). */
 ZK_MUST_USE size_t tcp_write(struct tcp_conn *c, const void *p, size_t n);
 
-/** Room for @p n contiguous bytes at the unsent tail, to be written in place; NULL when n exceeds
- * one segment or a budget is used up (TCP_READY_WRITE follows). At most one reservation at a time;
+/** Room for @p n contiguous bytes at the unsent tail, to be written in place; NULL when a budget is
+ * used up (TCP_READY_WRITE follows) or when @p n exceeds one segment: then no event follows and
+ * tcp_write() is the way. A segment may be as small as 52 bytes (RFC 9293 3.7.1, MSS 64 less the
+ * timestamps), and path MTU discovery may shrink it at any time. At most one reservation at a time;
  * valid until tcp_tail_commit() in the same round. */
 void *tcp_tail(struct tcp_conn *c, size_t n);
 void tcp_tail_commit(struct tcp_conn *c, size_t used);

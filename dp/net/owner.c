@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Which core owns a flow. */
+#include "core/base/endian.h"
+#include "dp/net/net_int.h"
+
+uint64_t net_tuple_hash(const struct zk_hash_key *key, const struct net_tuple *t)
+{
+	uint8_t b[36];
+
+	if (zk_likely(net_addr_is_v4(&t->local) && net_addr_is_v4(&t->remote))) {
+		memcpy(b, t->local.b + 12, 4);
+		memcpy(b + 4, t->remote.b + 12, 4);
+		memcpy(b + 8, &t->local_port, 2);
+		memcpy(b + 10, &t->remote_port, 2);
+		return zk_hash13(key, b, 12);
+	}
+	memcpy(b, t->local.b, 16);
+	memcpy(b + 16, t->remote.b, 16);
+	memcpy(b + 32, &t->local_port, 2);
+	memcpy(b + 34, &t->remote_port, 2);
+	return zk_hash13(key, b, sizeof(b));
+}
+
+uint16_t net_owner(const struct net *n, const struct net_tuple *t)
+{
+	if (n->conf.cores <= 1)
+		return 0;
+	/* The high half times the number of cores: an even spread without a division. */
+	return (uint16_t)(((net_tuple_hash(&n->steer, t) >> 32) * n->conf.cores) >> 32);
+}
+
+bool net_is_arp(const struct pkt *p)
+{
+	return p->len >= ETH_HDR && zk_get16(p->data + ETH_TYPE) == ETH_TYPE_ARP;
+}
+
+uint16_t net_owner_of_frame(const struct net *n, const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_HDR;
+	struct net_tuple t;
+	uint32_t ihl;
+
+	if (n->conf.cores <= 1 || p->len < ETH_HDR + IP4_HDR + 4 ||
+	    zk_get16(p->data + ETH_TYPE) != ETH_TYPE_IP4)
+		return 0;
+	ihl = (ip[0] & 15u) * 4;
+	if (ip[0] >> 4 != 4 || ihl < IP4_HDR || p->len < ETH_HDR + ihl + 4 ||
+	    ip[IP4_PROTO] != IP_PROTO_TCP || (zk_get16(ip + IP4_FRAG) & IP4_FRAG_MASK))
+		return 0;
+	t = (struct net_tuple){.local = net_addr_v4(zk_get32(ip + IP4_DST)),
+			       .remote = net_addr_v4(zk_get32(ip + IP4_SRC)),
+			       .local_port = zk_get16(ip + ihl + TCP_DST),
+			       .remote_port = zk_get16(ip + ihl + TCP_SRC)};
+	return net_owner(n, &t);
+}
