@@ -3,6 +3,7 @@
 #ifndef ZK_EAL_EAL_H
 #define ZK_EAL_EAL_H
 
+#include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/mem.h"
 #include "dp/port/port.h"
@@ -45,6 +46,20 @@ void eal_thread_unregister(void);
  * none. Freed with eal_pages_free(p, n). Any thread that may block. */
 void *eal_pages_alloc(size_t n);
 void eal_pages_free(void *p, size_t n);
+
+/** A core's memory, had before it runs: a struct zk_arena on eal_pages_alloc(). Pages that have not
+ * been touched cost address space only. */
+struct eal_arena {
+	struct zk_arena arena; /* hand out &arena.mem */
+	void *pages;
+	size_t bytes;
+};
+
+/** @p limit_bytes: what users may hold; the pages are an eighth larger, for fragmentation. Main
+ * thread; the arena then belongs to one thread at a time. @return ZK_EOK or ZK_ENOMEM. */
+ZK_MUST_USE enum zk_err eal_arena_open(struct eal_arena *a, size_t limit_bytes);
+/** Give the pages back. A zeroed or closed arena is allowed. */
+void eal_arena_close(struct eal_arena *a);
 
 /** Monotonic nanoseconds from the time-stamp counter. Any core; no system call. */
 uint64_t eal_now_ns(void);

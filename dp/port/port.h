@@ -44,14 +44,20 @@ struct port_conf {
 
 struct port;
 
-/** Open, configure and start a device; for a TAP also create, address and route its kernel side by
+/** memif is for benchmarks and tests: when one end goes away while the other is inside port_rx() or
+ *  port_tx(), the driver's own thread may unmap the rings under it. Stop the server's process
+ * before the client's; neither end may be polling when the other leaves.
+ *
+ *  Open, configure and start a device; for a TAP also create, address and route its kernel side by
  *  netlink (recipe: 127/8 needs route_localnet and a route in table local). Blocks; main thread.
  *  @return ZK_EOK, or ZK_EINVAL/ZK_ENOENT/ZK_EPERM/ZK_EBUSY/ZK_EIO with one clear line in @p why.
  */
 ZK_MUST_USE enum zk_err port_open(const struct port_conf *conf, struct port **port, char *why);
 
-/** Stop and close. All packets given to the caller must have been freed. Main thread. */
-void port_close(struct port *port);
+/** Stop and close; NULL is allowed. All packets given to the caller must have been freed.
+ *  Main thread. @return received packets that never came back (each pool that misses some has said
+ *  so on the log callback); 0 = none. */
+uint32_t port_close(struct port *port);
 
 uint16_t port_queues(const struct port *port); /* queue pairs really there, >= 1 */
 uint16_t port_mtu(const struct port *port);
@@ -61,11 +67,19 @@ bool port_rx_csum_ok(const struct port *port);
 bool port_rss(
 	const struct port *port); /* does the device spread flows over its queues by itself? */
 
+/** The device's own MAC address (a TAP's is the kernel side's: never use it for the stack). */
+void port_mac_get(const struct port *port, uint8_t mac[6]);
+
+/** Is there a link (memif: is the other end connected)? Any thread that may block. */
+bool port_link_up(const struct port *port);
+
 /** Receive at most @p n packets of queue @p q; ownership passes to the caller. Owner core; bounded
  * by n. */
 uint16_t port_rx(struct port *port, uint16_t q, struct pkt **v, uint16_t n);
 
-/** Transmit; takes v[0..r) and returns r. The rest stays the caller's. Owner core; bounded by n. */
+/** Transmit; takes v[0..r) and returns r. The rest stays the caller's: the device's queue is full,
+ *  or there is no link (a TAP set down, a memif without its other end). Owner core; bounded by n.
+ */
 uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n);
 
 /** A file descriptor that becomes readable when queue @p q has packets, or -1 when the device has
