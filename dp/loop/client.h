@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** A client core: one port queue, one network stack, one srv, and the rings to everybody else.
+ *
+ * One round: receive a burst, hand frames of other cores' flows over (the owner is
+ * net_owner_of_frame(), whatever queue a frame came in on; ARP goes to every core), feed the stack,
+ * run srv over the connections that have something to do, transmit. Nothing here waits.
+ */
+#ifndef ZK_LOOP_CLIENT_H
+#define ZK_LOOP_CLIENT_H
+
+#include "core/server/srv.h"
+#include "dp/loop/pring.h"
+#include "dp/loop/waker.h"
+#include "dp/net/net.h"
+#include "dp/net/tcp/tcp.h"
+#include "dp/port/port.h"
+
+enum { CLIENT_CORES_MAX = PORT_QUEUES_MAX };
+
+struct client_conf {
+	struct port *port;
+	uint16_t core, cores;
+	uint16_t queues; /* of the port; core c has queue c, cores beyond that transmit through core
+			    c % queues */
+	uint16_t listen_port;
+	struct zk_mem *mem;  /* of this core */
+	struct net_conf net; /* pool and mem of this core */
+	struct tcp_conf tcp;
+	struct srv_conf srv;                   /* io is filled in here */
+	struct pring *in[CLIENT_CORES_MAX];    /* packets from core i; NULL for itself */
+	struct pring *out[CLIENT_CORES_MAX];   /* packets to core i */
+	struct waker *waker[CLIENT_CORES_MAX]; /* of the thread that runs core i */
+	struct waker *leader_waker;
+};
+
+/** Counters of the loop itself; written by the owner core, read by anyone, relaxed. */
+#define CLIENT_STATS_MAP(X)                                                                        \
+	X(rounds, "rounds")                                                                        \
+	X(busy_rounds, "rounds that did something")                                                \
+	X(rx_frames, "frames received")                                                            \
+	X(steered, "frames handed to their owner core")                                            \
+	X(steer_full, "frames dropped: ring to the owner full")                                    \
+	X(arp_copies, "ARP frames copied to other cores")                                          \
+	X(arp_copies_lost, "ARP copies not made: no buffer or ring full")                          \
+	X(tx_frames, "frames transmitted")                                                         \
+	X(tx_full, "rounds that left frames for the next: device or ring full")                    \
+	X(accepted, "connections accepted")                                                        \
+	X(refused, "connections reset at once: limit")                                             \
+	X(syn_refused, "SYNs refused: draining or maxCnxns")
+
+struct client_stats {
+#define CLIENT_STAT(name, text) _Atomic uint64_t name;
+	CLIENT_STATS_MAP(CLIENT_STAT)
+#undef CLIENT_STAT
+};
+
+struct client;
+
+/** Main thread, before the pollers. Everything in @p conf that is a pointer is borrowed for the
+ * core's life. @return ZK_EOK with *out, owned by the caller; ZK_ENOMEM; ZK_EINVAL. */
+ZK_MUST_USE enum zk_err client_new(const struct client_conf *conf, uint64_t now_ns,
+				   struct client **out);
+
+/** Main thread, after the pollers: connections end without a word, every packet goes back. */
+void client_free(struct client *c);
+
+/** One bounded round. The thread of this core. @return work done; 0 = nothing to do. */
+unsigned client_poll(void *ctx, uint64_t now_ns);
+
+/** When must a round run though nothing arrives? Absolute ns; 0 = something is waiting for room,
+ * do not sleep long. Same thread. */
+uint64_t client_next_ns(void *ctx);
+
+/** The next rounds stop taking connections and requests. Any thread. */
+void client_drain(struct client *c);
+
+/** Is everything that was owed sent, and acknowledged? Any thread, after client_drain(). */
+bool client_drained(const struct client *c);
+
+struct srv *client_srv(struct client *c);
+const struct net_stats *client_net_stats(const struct client *c);
+const struct client_stats *client_stats_of(const struct client *c);
+/** Connections of TCP, TIME_WAIT excluded. Main thread, pollers stopped. */
+uint32_t client_conns(struct client *c);
+
+#endif

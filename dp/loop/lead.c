@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/loop/lead.h"
+
+#include <string.h>
+#include <time.h>
+
+struct lead {
+	struct lead_conf conf;
+	struct leader *leader;
+	struct logstage log;
+	struct tree *tree;
+	struct tree_garbage *freeing; /* back from the reclaimer, partly freed */
+	struct tree_garbage *handing; /* taken from the tree, not yet in the ring */
+	uint64_t garbage_ns;          /* next batch not before */
+	unsigned under_way;           /* batches handed over and not yet back */
+	uint64_t applied;             /* leader_applied_zxid() when last looked at */
+	uint64_t reply_put[LEADER_CORES_MAX];
+	unsigned first; /* ring that is read first, in turn */
+	uint32_t wake;  /* cores whose ring we have read or written in this round */
+	bool blocked;   /* a record was put back */
+	struct lead_stats stats;
+};
+
+static void count(_Atomic uint64_t *v, uint64_t n)
+{
+	/* single writer */
+	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* Time of day, asked for at most once per round and only by rounds that need it; no system call
+ * (vdso). */
+static int64_t wall_ms(int64_t *cached)
+{
+	struct timespec ts;
+
+	if (*cached == 0) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		*cached = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	}
+	return *cached;
+}
+
+static unsigned read_ring(struct lead *l, unsigned core, uint64_t now_ns, int64_t *wall)
+{
+	struct zk_ring *r = l->conf.from_core[core];
+	unsigned done = 0;
+	const void *rec;
+	size_t n;
+
+	while (done < LEAD_BATCH && (rec = zk_ring_next(r, &n)) != NULL) {
+		enum zk_err err = leader_message(l->leader, rec, n, now_ns, wall_ms(wall));
+
+		if (err == ZK_EAGAIN) {
+			zk_ring_unget(r, rec);
+			l->blocked = true;
+			count(&l->stats.again, 1);
+			break;
+		}
+		if (err != ZK_EOK)
+			count(&l->stats.malformed, 1);
+		done++;
+	}
+	if (done) {
+		zk_ring_release(r);
+		l->wake |= 1u << core; /* its parser may have stopped at a full ring */
+	}
+	return done;
+}
+
+static unsigned read_rings(struct lead *l, uint64_t now_ns, int64_t *wall)
+{
+	unsigned cores = l->conf.leader.cores, done = 0;
+
+	zk_assert(cores >= 1);
+	l->blocked = false;
+	for (unsigned i = 0; i < cores; i++)
+		done += read_ring(l, (l->first + i) % cores, now_ns, wall);
+	l->first = (l->first + 1) % cores;
+	if (done)
+		count(&l->stats.messages, done);
+	return done;
+}
+
+static void publish(struct lead *l)
+{
+	uint64_t applied = leader_applied_zxid(l->leader);
+
+	for (unsigned i = 0; i < l->conf.leader.cores; i++) {
+		struct zk_ring *r = l->conf.leader.to_core[i];
+
+		if (r->put == l->reply_put[i])
+			continue;
+		zk_ring_publish(r);
+		l->reply_put[i] = r->put;
+		l->wake |= 1u << i;
+	}
+	if (applied != l->applied) {
+		/* Everybody has change records to consume. */
+		l->wake = (uint32_t)((1ull << l->conf.leader.cores) - 1);
+		l->applied = applied;
+	}
+}
+
+static void wake_others(struct lead *l)
+{
+	if (!l->wake)
+		return;
+	for (; l->wake; l->wake &= l->wake - 1)
+		waker_kick(l->conf.waker[__builtin_ctz(l->wake)]);
+}
+
+static unsigned reclaim(struct lead *l, uint64_t now_ns)
+{
+	struct lead_garbage *g = l->conf.garbage;
+	unsigned work = tree_collect(l->tree, LEAD_COLLECT);
+
+	if (!l->handing && now_ns >= l->garbage_ns) {
+		l->handing = tree_garbage_take(l->tree);
+		if (l->handing)
+			l->garbage_ns = now_ns + LEAD_GARBAGE_EVERY_NS;
+	}
+	if (l->handing) {
+		if (l->under_way < LEAD_GARBAGE_SLOTS && pring_push(&g->to, l->handing)) {
+			l->under_way++;
+			l->handing = NULL;
+			count(&l->stats.garbage_batches, 1);
+			waker_kick(&g->waker);
+		} else {
+			count(&l->stats.garbage_full, 1);
+		}
+	}
+	if (!l->freeing) {
+		l->freeing = pring_pop(&g->back);
+		l->under_way -= l->freeing ? 1 : 0;
+	}
+	if (l->freeing) {
+		work++;
+		if (tree_garbage_free(l->tree, l->freeing, LEAD_FREE))
+			l->freeing = NULL;
+	}
+	return work;
+}
+
+unsigned lead_poll(void *ctx, uint64_t now_ns)
+{
+	struct lead *l = ctx;
+	int64_t wall = 0;
+	unsigned work, applied;
+
+	work = read_rings(l, now_ns, &wall);
+	if (now_ns >= leader_next_ns(l->leader))
+		work += leader_tick(l->leader, now_ns, wall_ms(&wall));
+	logstage_end(&l->log);
+	applied = leader_durable(l->leader, logstage_durable(&l->log), LEAD_APPLY, now_ns);
+	if (applied)
+		count(&l->stats.applied, applied);
+	publish(l);
+	wake_others(l);
+	work += applied + reclaim(l, now_ns);
+	count(&l->stats.rounds, 1);
+	if (work)
+		count(&l->stats.busy_rounds, 1);
+	return work;
+}
+
+uint64_t lead_next_ns(void *ctx)
+{
+	struct lead *l = ctx;
+	uint64_t next = leader_next_ns(l->leader);
+
+	if (l->blocked || l->freeing || leader_applied_zxid(l->leader) < logstage_durable(&l->log))
+		return 0;
+	return next;
+}
+
+enum zk_err lead_new(const struct lead_conf *conf, uint64_t now_ns, struct lead **out)
+{
+	struct zk_mem *mem = conf->leader.mem;
+	struct lead *l = zk_mem_alloc(mem, sizeof(*l));
+	enum zk_err err;
+
+	if (!l)
+		return ZK_ENOMEM;
+	memset(l, 0, sizeof(*l));
+	l->conf = *conf;
+	l->tree = conf->leader.tree;
+	logstage_init(&l->log, LEAD_BATCH * LEADER_CORES_MAX);
+	l->conf.leader.log = (struct leader_log){.ctx = &l->log, .append = logstage_append};
+	err = leader_new(&l->conf.leader, now_ns, &l->leader);
+	if (err != ZK_EOK) {
+		zk_mem_free(mem, l, sizeof(*l));
+		return err;
+	}
+	*out = l;
+	return ZK_EOK;
+}
+
+static void free_batch(struct lead *l, struct tree_garbage *g)
+{
+	while (g && !tree_garbage_free(l->tree, g, LEAD_FREE))
+		;
+}
+
+void lead_free(struct lead *l)
+{
+	if (!l)
+		return;
+	/* No reader is left, so what has not come back may be freed all the same. */
+	free_batch(l, l->freeing);
+	free_batch(l, l->handing);
+	for (void *g; (g = pring_pop(&l->conf.garbage->back)) != NULL;)
+		free_batch(l, g);
+	for (void *g; (g = pring_pop(&l->conf.garbage->to)) != NULL;)
+		free_batch(l, g);
+	leader_free(l->leader);
+	zk_mem_free(l->conf.leader.mem, l, sizeof(*l));
+}
+
+const struct leader *lead_leader(const struct lead *l)
+{
+	return l->leader;
+}
+
+const struct lead_stats *lead_stats_of(const struct lead *l)
+{
+	return &l->stats;
+}

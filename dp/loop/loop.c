@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/loop/loop.h"
+#include "dp/eal/eal.h"
+#include "dp/loop/thread.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STEER_SLOTS = 512,
+	RING_MIN_BYTES = 4 << 20,  /* each way between a client core and the leader */
+	RECORD_EXTRA_BYTES = 8192, /* identities and fixed parts beside a frame of jute.maxbuffer */
+	POOL_EXTRA_BYTES = 64,
+	POOL_RESERVE_SHARE = 8, /* of a pool stays free of connections' data: control packets */
+	OUT_SPILL_BYTES = 16 << 20,
+	READS_PER_CONN_ROUND = 256,
+};
+
+struct core {
+	struct eal_arena mem;
+	struct zk_ring to_leader, from_leader;
+	struct pkt_pool *pool;
+	struct client *client;
+	struct thread *thread;
+	struct pring steer[CLIENT_CORES_MAX]; /* from this core to the others */
+};
+
+struct loop {
+	struct loop_conf conf;
+	struct zk_mem mem; /* rings: main thread only */
+	struct eal_arena lead_mem;
+	struct lead_garbage garbage;
+	struct lead *lead;
+	struct thread *lead_thread;
+	unsigned threads_n, started;
+	struct thread thread[CLIENT_CORES_MAX + 1];
+	struct core core[CLIENT_CORES_MAX];
+};
+
+uint64_t loop_packet_bytes(uint16_t mtu)
+{
+	uint32_t room = mtu + POOL_EXTRA_BYTES < 2048 ? 2048 : mtu + POOL_EXTRA_BYTES;
+
+	return room + PKT_HEADROOM + 512; /* the descriptor, its private area, the pool's own */
+}
+
+static enum zk_err failed(char *why, const char *what, enum zk_err err)
+{
+	snprintf(why, LOOP_ERR_TEXT_MAX, "%s: %s", what, zk_err_text(err));
+	return err;
+}
+
+/* The thread of @p cpu, made when it is not there yet. */
+static struct thread *thread_of(struct loop *l, unsigned cpu)
+{
+	struct thread *t;
+
+	for (unsigned i = 0; i < l->threads_n; i++)
+		if (l->thread[i].cpu == cpu)
+			return &l->thread[i];
+	t = &l->thread[l->threads_n];
+	if (waker_init(&t->waker) != ZK_EOK)
+		return NULL;
+	t->cpu = cpu;
+	t->adaptive = l->conf.adaptive;
+	l->threads_n++;
+	return t;
+}
+
+static void add_poller(struct thread *t, const struct poller *p)
+{
+	zk_assert(t->pollers_n < THREAD_POLLERS_MAX);
+	t->poller[t->pollers_n++] = *p;
+}
+
+static size_t ring_bytes(const struct loop *l, size_t factor)
+{
+	size_t want = 2 * (factor * l->conf.shared->jute_maxbuffer + RECORD_EXTRA_BYTES), n;
+
+	for (n = RING_MIN_BYTES; n < want; n *= 2)
+		;
+	return n;
+}
+
+static enum zk_err rings_new(struct loop *l)
+{
+	/* A multi's reply may be larger than its request: a setData of 23 bytes gives 77. */
+	size_t up = ring_bytes(l, 1), down = ring_bytes(l, 4);
+	enum zk_err err = ZK_EOK;
+
+	for (unsigned i = 0; i < l->conf.cores && err == ZK_EOK; i++) {
+		struct core *c = &l->core[i];
+
+		err = zk_ring_init(&c->to_leader, &l->mem, up);
+		if (err == ZK_EOK)
+			err = zk_ring_init(&c->from_leader, &l->mem, down);
+		for (unsigned j = 0; j < l->conf.cores && err == ZK_EOK; j++)
+			if (j != i)
+				err = pring_init(&c->steer[j], &l->mem, STEER_SLOTS);
+	}
+	if (err == ZK_EOK)
+		err = pring_init(&l->garbage.to, &l->mem, LEAD_GARBAGE_SLOTS);
+	if (err == ZK_EOK)
+		err = pring_init(&l->garbage.back, &l->mem, LEAD_GARBAGE_SLOTS);
+	return err == ZK_EOK ? waker_init(&l->garbage.waker) : err;
+}
+
+static enum zk_err threads_new(struct loop *l)
+{
+	l->lead_thread = thread_of(l, l->conf.leader_cpu);
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		l->core[i].thread = thread_of(l, l->conf.core_cpu[i]);
+		if (!l->core[i].thread)
+			return ZK_EIO;
+	}
+	return l->lead_thread ? ZK_EOK : ZK_EIO;
+}
+
+static enum zk_err lead_make(struct loop *l, uint64_t now)
+{
+	struct lead_conf lc = {.leader = l->conf.leader, .garbage = &l->garbage};
+	enum zk_err err;
+
+	lc.leader.tree = l->conf.tree;
+	lc.leader.mem = &l->lead_mem.arena.mem;
+	lc.leader.cores = l->conf.cores;
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		lc.leader.to_core[i] = &l->core[i].from_leader;
+		lc.from_core[i] = &l->core[i].to_leader;
+		lc.waker[i] = &l->core[i].thread->waker;
+	}
+	err = lead_new(&lc, now, &l->lead);
+	if (err != ZK_EOK)
+		return err;
+	l->conf.shared->leader = lead_leader(l->lead);
+	add_poller(l->lead_thread, &(struct poller){.poll = lead_poll,
+						    .next_ns = lead_next_ns,
+						    .ctx = l->lead,
+						    .rx_fd = -1});
+	return ZK_EOK;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void client_conf_fill(struct loop *l, unsigned i, struct client_conf *cc)
+{
+	struct core *c = &l->core[i];
+	uint32_t share = l->conf.conns_max / l->conf.cores;
+	uint32_t packets = least(l->conf.rx_packets, l->conf.tx_packets);
+
+	*cc = (struct client_conf){
+		.port = l->conf.port,
+		.core = (uint16_t)i,
+		.cores = (uint16_t)l->conf.cores,
+		.queues = port_queues(l->conf.port),
+		.listen_port = l->conf.listen_port,
+		.mem = &c->mem.arena.mem,
+		.net = l->conf.net,
+		.tcp = l->conf.tcp,
+		.leader_waker = &l->lead_thread->waker,
+	};
+	cc->net.core = cc->core;
+	cc->net.cores = cc->cores;
+	cc->net.pool = c->pool;
+	cc->net.mem = &c->mem.arena.mem;
+	cc->net.mtu = port_mtu(l->conf.port);
+	cc->net.tx_csum = port_tx_csum_ok(l->conf.port);
+	cc->net.rx_csum = port_rx_csum_ok(l->conf.port);
+	/* Flows are spread by a hash, never quite evenly. */
+	cc->tcp.conns_max = l->conf.cores == 1 ? share : share + share / 2 + 1;
+	cc->tcp.mem_packets_max = packets - packets / POOL_RESERVE_SHARE;
+	cc->srv = (struct srv_conf){
+		.shared = l->conf.shared,
+		.mem = &c->mem.arena.mem,
+		.tree = l->conf.tree,
+		.reader = tree_reader_add(l->conf.tree),
+		.to_leader = &c->to_leader,
+		.from_leader = &c->from_leader,
+		.key = l->conf.srv_key,
+		.core = cc->core,
+		.conns_max = cc->tcp.conns_max,
+		.out_spill_bytes_max = OUT_SPILL_BYTES,
+		.reads_per_conn_round = READS_PER_CONN_ROUND,
+	};
+	for (unsigned j = 0; j < l->conf.cores; j++) {
+		cc->waker[j] = &l->core[j].thread->waker;
+		if (j == i)
+			continue;
+		cc->in[j] = &l->core[j].steer[i];
+		cc->out[j] = &c->steer[j];
+	}
+}
+
+static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
+{
+	struct core *c = &l->core[i];
+	struct client_conf cc;
+	char purpose[32];
+	enum zk_err err;
+	bool queue;
+
+	snprintf(purpose, sizeof(purpose), "tx core %u", i);
+	c->pool = port_pool_new(purpose, l->conf.tx_packets,
+				port_mtu(l->conf.port) + POOL_EXTRA_BYTES);
+	if (!c->pool)
+		return ZK_ENOMEM;
+	client_conf_fill(l, i, &cc);
+	if (!cc.srv.reader)
+		return ZK_EFULL;
+	err = client_new(&cc, now, &c->client);
+	if (err != ZK_EOK)
+		return err;
+	l->conf.shared->srv[i] = client_srv(c->client);
+	queue = i < cc.queues;
+	add_poller(c->thread,
+		   &(struct poller){.poll = client_poll,
+				    .next_ns = client_next_ns,
+				    .ctx = c->client,
+				    .has_queue = queue,
+				    .rx_fd = queue ? port_rx_fd(l->conf.port, (uint16_t)i) : -1});
+	return ZK_EOK;
+}
+
+static enum zk_err build(struct loop *l, char *why)
+{
+	uint64_t now = eal_now_ns();
+	enum zk_err err = rings_new(l);
+
+	if (err != ZK_EOK)
+		return failed(why, "rings between cores", err);
+	err = threads_new(l);
+	if (err != ZK_EOK)
+		return failed(why, "eventfd", err);
+	l->conf.shared->cores = l->conf.cores;
+	l->conf.shared->tree = l->conf.tree;
+	err = lead_make(l, now);
+	if (err != ZK_EOK)
+		return failed(why, "leader core", err);
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		err = client_make(l, i, now);
+		if (err != ZK_EOK)
+			return failed(why, "client core", err);
+	}
+	return ZK_EOK;
+}
+
+static enum zk_err memory_new(struct loop *l)
+{
+	enum zk_err err = eal_arena_open(&l->lead_mem, l->conf.core_memory_bytes);
+
+	for (unsigned i = 0; err == ZK_EOK && i < l->conf.cores; i++)
+		err = eal_arena_open(&l->core[i].mem, l->conf.core_memory_bytes);
+	return err;
+}
+
+enum zk_err loop_new(const struct loop_conf *conf, struct loop **out, char *why)
+{
+	struct loop *l = eal_pages_alloc(sizeof(*l)); /* zeroed, aligned for the rings' lines */
+	enum zk_err err;
+
+	zk_assert(conf->cores >= 1 && conf->cores <= CLIENT_CORES_MAX);
+	if (!l)
+		return failed(why, "memory", ZK_ENOMEM);
+	l->conf = *conf;
+	l->garbage.waker.fd = -1;
+	zk_mem_init_heap(&l->mem, 0);
+	err = memory_new(l);
+	err = err == ZK_EOK ? build(l, why) : failed(why, "memory of a core", err);
+	if (err != ZK_EOK) {
+		(void)loop_free(l);
+		return err;
+	}
+	*out = l;
+	return ZK_EOK;
+}
+
+enum zk_err loop_start(struct loop *l, char *why)
+{
+	for (unsigned i = 0; i < l->threads_n; i++) {
+		struct thread *t = &l->thread[i];
+
+		if (thread_start(t) != ZK_EOK) {
+			int e = atomic_load_explicit(&t->error, memory_order_relaxed);
+
+			snprintf(why, LOOP_ERR_TEXT_MAX, "cannot start the thread of CPU %u: %s",
+				 t->cpu, e ? strerror(e) : "DPDK refuses it");
+			loop_stop(l);
+			return ZK_EIO;
+		}
+		l->started++;
+	}
+	return ZK_EOK;
+}
+
+void loop_drain(struct loop *l)
+{
+	for (unsigned i = 0; i < l->conf.cores; i++)
+		client_drain(l->core[i].client);
+	for (unsigned i = 0; i < l->threads_n; i++)
+		waker_kick(&l->thread[i].waker);
+}
+
+bool loop_drained(const struct loop *l)
+{
+	for (unsigned i = 0; i < l->conf.cores; i++)
+		if (!client_drained(l->core[i].client))
+			return false;
+	return true;
+}
+
+void loop_stop(struct loop *l)
+{
+	while (l->started > 0)
+		thread_join(&l->thread[--l->started]);
+}
+
+bool loop_free(struct loop *l)
+{
+	bool whole = true;
+
+	zk_assert(l->started == 0);
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		client_free(l->core[i].client);
+		eal_arena_close(&l->core[i].mem);
+	}
+	lead_free(l->lead);
+	eal_arena_close(&l->lead_mem);
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		struct core *c = &l->core[i];
+
+		if (c->pool && !port_pool_free(c->pool))
+			whole = false;
+		if (c->to_leader.bytes)
+			zk_ring_fini(&c->to_leader);
+		if (c->from_leader.bytes)
+			zk_ring_fini(&c->from_leader);
+		for (unsigned j = 0; j < l->conf.cores; j++)
+			pring_fini(&c->steer[j]);
+	}
+	pring_fini(&l->garbage.to);
+	pring_fini(&l->garbage.back);
+	waker_fini(&l->garbage.waker);
+	for (unsigned i = 0; i < l->threads_n; i++)
+		waker_fini(&l->thread[i].waker);
+	eal_pages_free(l, sizeof(*l));
+	return whole;
+}
+
+struct lead_garbage *loop_garbage(struct loop *l)
+{
+	return &l->garbage;
+}
+
+struct waker *loop_leader_waker(struct loop *l)
+{
+	return &l->lead_thread->waker;
+}
+
+unsigned loop_cores(const struct loop *l)
+{
+	return l->conf.cores;
+}
+
+const struct client *loop_client(const struct loop *l, unsigned core)
+{
+	zk_assert(core < l->conf.cores);
+	return l->core[core].client;
+}
+
+const struct lead *loop_lead(const struct loop *l)
+{
+	return l->lead;
+}
+
+unsigned loop_threads(const struct loop *l, struct loop_thread_stats *out, unsigned max)
+{
+	for (unsigned i = 0; i < l->threads_n && i < max; i++) {
+		const struct thread *t = &l->thread[i];
+
+		out[i] = (struct loop_thread_stats){
+			.cpu = t->cpu,
+			.pollers = t->pollers_n,
+			.rounds = atomic_load_explicit(&t->rounds, memory_order_relaxed),
+			.naps = atomic_load_explicit(&t->naps, memory_order_relaxed),
+			.waits = atomic_load_explicit(&t->waits, memory_order_relaxed),
+			.kicks = atomic_load_explicit(&t->waker.kicks, memory_order_relaxed),
+		};
+	}
+	return l->threads_n;
+}

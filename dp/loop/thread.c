@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/loop/thread.h"
+#include "core/rcu.h"
+#include "dp/eal/eal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+enum {
+	SPIN_ROUNDS = 64,      /* empty rounds before the first nap */
+	NAP_NS = 20000,        /* first steps */
+	NAP_LONG_NS = 50000,   /* later ones */
+	NAP_DEEP_NS = 100000,  /* where no descriptor can be waited for; RCU stays online */
+	NAP_SHORT_ROUNDS = 32, /* naps of NAP_NS before those of NAP_LONG_NS */
+	NAP_ROUNDS = 128,      /* naps before the wait for descriptors: about 6 ms */
+	WAIT_MIN_NS = 100000,  /* a shorter wait is a nap */
+};
+
+static const uint64_t wait_max_ns = 1000000000; /* look around once a second, whatever they say */
+
+static void count(_Atomic uint64_t *v)
+{
+	/* single writer */
+	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static unsigned round_all(struct thread *t)
+{
+	unsigned work = 0;
+
+	for (unsigned i = 0; i < t->pollers_n; i++)
+		work += t->poller[i].poll(t->poller[i].ctx, eal_now_ns());
+	count(&t->rounds);
+	return work;
+}
+
+/* Nanoseconds until something is due; 0 = now, or no long sleep allowed. */
+static uint64_t idle_ns(const struct thread *t, uint64_t now)
+{
+	uint64_t next = now + wait_max_ns;
+
+	for (unsigned i = 0; i < t->pollers_n; i++) {
+		uint64_t at = t->poller[i].next_ns(t->poller[i].ctx);
+
+		next = at < next ? at : next;
+	}
+	return next > now ? next - now : 0;
+}
+
+static void nap(struct thread *t, unsigned naps)
+{
+	struct timespec ts = {.tv_nsec = naps < NAP_SHORT_ROUNDS ? NAP_NS
+					 : naps < NAP_ROUNDS     ? NAP_LONG_NS
+								 : NAP_DEEP_NS};
+
+	count(&t->naps);
+	(void)nanosleep(&ts, NULL);
+}
+
+static bool can_wait(const struct thread *t)
+{
+	for (unsigned i = 0; i < t->pollers_n; i++)
+		if (t->poller[i].has_queue && t->poller[i].rx_fd < 0)
+			return false;
+	return true;
+}
+
+/* Sleep until a frame, a kick or @p ns from now. The caller has announced and looked again. */
+static void wait_fds(struct thread *t, uint64_t ns)
+{
+	struct pollfd fds[THREAD_POLLERS_MAX + 1];
+	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
+			      .tv_nsec = (long)(ns % 1000000000)};
+	nfds_t n = 0;
+
+	fds[n++] = (struct pollfd){.fd = t->waker.fd, .events = POLLIN};
+	for (unsigned i = 0; i < t->pollers_n; i++)
+		if (t->poller[i].has_queue)
+			fds[n++] = (struct pollfd){.fd = t->poller[i].rx_fd, .events = POLLIN};
+	count(&t->waits);
+	zk_rcu_offline();
+	(void)ppoll(fds, n, &ts, NULL);
+	zk_rcu_online();
+}
+
+/* The last rung. @return work found when looking again. */
+static unsigned wait_long(struct thread *t)
+{
+	unsigned work;
+	uint64_t ns;
+
+	waker_announce(&t->waker);
+	work = round_all(t);
+	zk_rcu_quiescent();
+	if (!work) {
+		ns = idle_ns(t, eal_now_ns());
+		if (ns >= WAIT_MIN_NS && !atomic_load_explicit(&t->stop, memory_order_relaxed))
+			wait_fds(t, ns);
+		else
+			nap(t, 0);
+	}
+	waker_clear(&t->waker);
+	return work;
+}
+
+static void run(struct thread *t)
+{
+	bool waits = t->adaptive && can_wait(t);
+	unsigned empty = 0; /* rounds in a row that did nothing */
+
+	/* partner: thread_join(); no data goes with it */
+	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
+		unsigned work = round_all(t);
+
+		zk_rcu_quiescent();
+		if (work) {
+			empty = 0;
+			continue;
+		}
+		empty++;
+		if (!t->adaptive || empty < SPIN_ROUNDS)
+			eal_pause();
+		else if (!waits || empty < SPIN_ROUNDS + NAP_ROUNDS)
+			nap(t, empty - SPIN_ROUNDS);
+		else if (wait_long(t))
+			empty = 0;
+		if (empty > 1u << 30)
+			empty = 1u << 20;
+	}
+}
+
+static int pin(unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+	char name[16];
+	int rc;
+
+	snprintf(name, sizeof(name), "zk-poll-%u", t->cpu % 1000);
+	(void)pthread_setname_np(pthread_self(), name);
+	(void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* naps end when they should */
+	rc = pin(t->cpu);
+	if (rc != 0 || eal_thread_register() != ZK_EOK) {
+		atomic_store_explicit(&t->error, rc, memory_order_relaxed);
+		atomic_store_explicit(&t->state, THREAD_FAILED, memory_order_release);
+		return NULL;
+	}
+	zk_rcu_register();
+	atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_release);
+	run(t);
+	zk_rcu_unregister();
+	eal_thread_unregister();
+	return NULL;
+}
+
+enum zk_err thread_start(struct thread *t)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+	sigset_t all, old;
+	int rc, state;
+
+	zk_assert(t->pollers_n >= 1 && t->pollers_n <= THREAD_POLLERS_MAX);
+	atomic_store_explicit(&t->stop, false, memory_order_relaxed);
+	atomic_store_explicit(&t->state, THREAD_STARTING, memory_order_relaxed);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&t->id, NULL, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0) {
+		atomic_store_explicit(&t->error, rc, memory_order_relaxed);
+		return ZK_EIO;
+	}
+	/* partner: release in thread_main() */
+	while ((state = atomic_load_explicit(&t->state, memory_order_acquire)) == THREAD_STARTING)
+		(void)nanosleep(&ms, NULL);
+	if (state == THREAD_FAILED) {
+		(void)pthread_join(t->id, NULL);
+		return ZK_EIO;
+	}
+	return ZK_EOK;
+}
+
+void thread_join(struct thread *t)
+{
+	atomic_store_explicit(&t->stop, true, memory_order_relaxed);
+	waker_kick(&t->waker);
+	(void)pthread_join(t->id, NULL);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What cores hand each other: pointer rings, the wake-up protocol; and the log stage. */
+#include "dp/loop/logstage.h"
+#include "dp/loop/pring.h"
+#include "dp/loop/waker.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { SLOTS = 8, HANDED = 200000, PINGS = 20000, WAIT_MS = 20000 };
+
+static void pring_is_a_queue(void **state)
+{
+	int v[SLOTS + 1];
+	struct zk_mem mem;
+	struct pring r;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(pring_init(&r, &mem, SLOTS), ZK_EOK);
+	assert_null(pring_peek(&r));
+	assert_null(pring_pop(&r));
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < SLOTS; i++)
+			assert_true(pring_push(&r, &v[i]));
+		assert_false(pring_push(&r, &v[SLOTS]));
+		assert_int_equal(atomic_load(&r.full), round + 1);
+		for (unsigned i = 0; i < SLOTS; i++) {
+			assert_ptr_equal(pring_peek(&r), &v[i]);
+			assert_ptr_equal(pring_pop(&r), &v[i]);
+		}
+		assert_null(pring_pop(&r));
+	}
+	pring_fini(&r);
+	assert_int_equal(mem.used_bytes, 0);
+}
+
+static void pring_out_of_memory(void **state)
+{
+	struct zk_mem mem;
+	struct pring r;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 16);
+	assert_int_equal(pring_init(&r, &mem, SLOTS), ZK_ENOMEM);
+	pring_fini(&r);
+}
+
+/* Two threads: every pointer arrives once and in order, and what it points at is seen. */
+static uint64_t handed[HANDED];
+
+static void *push_all(void *arg)
+{
+	struct pring *r = arg;
+
+	for (uint64_t i = 0; i < HANDED; i++) {
+		handed[i] = i * 3 + 1;
+		while (!pring_push(r, &handed[i]))
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void pring_between_threads(void **state)
+{
+	struct zk_mem mem;
+	struct pring r;
+	pthread_t id;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(pring_init(&r, &mem, SLOTS), ZK_EOK);
+	assert_int_equal(pthread_create(&id, NULL, push_all, &r), 0);
+	for (uint64_t i = 0; i < HANDED; i++) {
+		uint64_t *p;
+
+		while ((p = pring_pop(&r)) == NULL)
+			sched_yield();
+		assert_ptr_equal(p, &handed[i]);
+		assert_int_equal(*p, i * 3 + 1);
+	}
+	pthread_join(id, NULL);
+	assert_null(pring_pop(&r));
+	pring_fini(&r);
+}
+
+/* Two threads hand one token back and forth, each sleeping by the protocol of waker.h whenever it
+ * has nothing. A lost wake-up shows as a wait that runs into its time limit. */
+struct side {
+	struct pring *in, *out;
+	struct waker *own, *other;
+	unsigned lost, turns;
+};
+
+static void *ping(void *arg)
+{
+	struct side *s = arg;
+
+	while (s->turns < PINGS) {
+		struct pollfd fd = {.fd = s->own->fd, .events = POLLIN};
+		void *token = pring_pop(s->in);
+
+		if (!token) {
+			waker_announce(s->own);
+			if (!pring_peek(s->in) && poll(&fd, 1, WAIT_MS) != 1)
+				s->lost++;
+			waker_clear(s->own);
+			if (s->lost)
+				break;
+			continue;
+		}
+		s->turns++;
+		if (!pring_push(s->out, token))
+			break;
+		waker_kick(s->other);
+	}
+	return NULL;
+}
+
+static void no_wakeup_is_lost(void **state)
+{
+	struct zk_mem mem;
+	struct pring ab, ba;
+	struct waker a, b;
+	struct side left, right;
+	pthread_t id;
+	int token;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(pring_init(&ab, &mem, 2), ZK_EOK);
+	assert_int_equal(pring_init(&ba, &mem, 2), ZK_EOK);
+	assert_int_equal(waker_init(&a), ZK_EOK);
+	assert_int_equal(waker_init(&b), ZK_EOK);
+	left = (struct side){.in = &ba, .out = &ab, .own = &a, .other = &b};
+	right = (struct side){.in = &ab, .out = &ba, .own = &b, .other = &a};
+	assert_true(pring_push(&ba, &token));
+	assert_int_equal(pthread_create(&id, NULL, ping, &right), 0);
+	ping(&left);
+	pthread_join(id, NULL);
+	assert_int_equal(left.lost + right.lost, 0);
+	assert_int_equal(left.turns, PINGS);
+	assert_int_equal(right.turns, PINGS);
+	print_message("%u turns, %u kicks\n", 2 * PINGS,
+		      (unsigned)(atomic_load(&a.kicks) + atomic_load(&b.kicks)));
+	waker_fini(&a);
+	waker_fini(&b);
+	pring_fini(&ab);
+	pring_fini(&ba);
+}
+
+static void a_kick_needs_a_sleeper(void **state)
+{
+	struct pollfd fd = {.events = POLLIN};
+	struct waker w;
+
+	(void)state;
+	assert_int_equal(waker_init(&w), ZK_EOK);
+	fd.fd = w.fd;
+	waker_kick(&w);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	waker_announce(&w);
+	waker_kick(&w);
+	waker_kick(&w);
+	assert_int_equal(poll(&fd, 1, 0), 1);
+	assert_int_equal(atomic_load(&w.kicks), 1);
+	waker_clear(&w);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	waker_fini(&w);
+}
+
+static void the_log_stage_promises_at_the_end_of_a_batch(void **state)
+{
+	struct logstage s;
+
+	(void)state;
+	logstage_init(&s, 2);
+	assert_int_equal(logstage_durable(&s), 0);
+	assert_true(logstage_append(&s, 1, zk_span_str("abc")));
+	assert_true(logstage_append(&s, 2, zk_span_str("de")));
+	assert_int_equal(logstage_durable(&s), 0);
+	assert_false(logstage_append(&s, 3, zk_span_str("f")));
+	logstage_end(&s);
+	assert_int_equal(logstage_durable(&s), 2);
+	assert_true(logstage_append(&s, 3, zk_span_str("f")));
+	assert_int_equal(logstage_durable(&s), 2);
+	logstage_end(&s);
+	assert_int_equal(logstage_durable(&s), 3);
+	assert_int_equal(s.txns, 3);
+	assert_int_equal(s.bytes, 6);
+	assert_int_equal(s.full, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pring_is_a_queue),
+		cmocka_unit_test(pring_out_of_memory),
+		cmocka_unit_test(pring_between_threads),
+		cmocka_unit_test(a_kick_needs_a_sleeper),
+		cmocka_unit_test(no_wakeup_is_lost),
+		cmocka_unit_test(the_log_stage_promises_at_the_end_of_a_batch),
+	};
+
+	return cmocka_run_group_tests_name("handoff", tests, NULL, NULL);
+}
