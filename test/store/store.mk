@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The files of core/store against those of Debian's Apache ZooKeeper.
+
+$(BUILD)/test/store/rewrite: $(BUILD)/obj/test/store/rewrite.o $(call lib,core)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lz -o $@
+
+.PHONY: test-store
+test-store: $(BUILD)/test/store/rewrite $(BUILD)/zokorctl
+	@BUILD=$(BUILD) test/store/store.sh
