@@ -11,6 +11,10 @@ comma := ,
 VARIANT := $(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 BUILD ?= build$(if $(VARIANT),/v$(VARIANT))
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '%-4s %s\n' $(1) $(2))
+
 PKG := pkg-config
 DPDK_CFLAGS := $(shell $(PKG) --cflags libdpdk 2>/dev/null)
 DPDK_LIBS := $(shell $(PKG) --libs libdpdk 2>/dev/null)
@@ -61,6 +65,7 @@ help:
 	@echo 'make check-fast      unit, wire and a few simulator seeds: under a minute'
 	@echo 'make test-net        devices and kernel peers in network namespaces (root)'
 	@echo 'make test-clients    unmodified ZooKeeper clients in a network namespace (root)'
+	@echo 'make test-diff       the same requests to Apache ZooKeeper and to zokord, answers compared (root)'
 	@echo 'make sim SEEDS=n FROM=s    TCP simulator'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'
 	@echo 'make tsan            core and rings under the thread sanitizer'
@@ -70,7 +75,8 @@ help:
 	@echo 'CC=clang, SAN=address,undefined or SAN=thread select other builds'
 
 # What a build needs, and what the tests need on top of it (Debian 12 names).
-DEPS_BUILD := gcc make pkg-config libdpdk-dev liburcu-dev libmnl-dev libssl-dev
+DEPS_BUILD := gcc make pkg-config libdpdk-dev liburcu-dev libmnl-dev libssl-dev \
+	zlib1g-dev libsnappy-dev libjansson-dev
 DEPS_TEST := clang clang-format clang-tidy cppcheck shellcheck libclang-rt-14-dev libcmocka-dev binutils \
 	iproute2 nftables ethtool iputils-ping procps python3 libcap2-bin util-linux
 
@@ -79,6 +85,7 @@ deps-build:
 	@deploy/apt-deps.sh $(DEPS_BUILD)
 deps:
 	@deploy/apt-deps.sh $(DEPS_BUILD) $(DEPS_TEST) $$(sed 's/#.*//' test/clients/packages.txt)
+	@command -v npm >/dev/null || deploy/apt-deps.sh nodejs npm
 
 .PHONY: run
 run: deps-build
@@ -89,7 +96,8 @@ $(BUILD)/obj/dp/port/%.o $(BUILD)/obj/dp/eal/%.o $(BUILD)/obj/dp/tel/%.o: CPPFLA
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Rebuild when the flags change, and only then.
 FLAGS_TEXT := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DPDK_CFLAGS)
@@ -101,19 +109,23 @@ FORCE:
 
 define LIB_RULE
 $(call lib,$(1)): $(call obj,$($(1)_SRC))
+	$(call say,AR,$$@)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach l,$(LIBS) server testlib,$(eval $(call LIB_RULE,$(l))))
 
 $(BUILD)/zokord: $(call lib,server) $(call lib,loop) $(call lib,net) $(call lib,port) $(call lib,core)
-	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -lpthread -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -lz -lpthread -o $@
 
 $(BUILD)/zokorctl: $(call obj,$(TOOL_SRC)) $(call lib,core)
-	$(CC) $(LDFLAGS) $^ -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lz -lsnappy -ljansson -o $@
 
 $(BUILD)/zokor-bench: $(call obj,$(BENCH_SRC)) $(call lib,net) $(call lib,port) $(call lib,core)
-	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) -lmnl -lpthread -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) -lmnl -lpthread -o $@
 
 # Tests: every file of test/unit, test/wire and test/sim named *_test.c is one program.
 UNIT_SRC := $(sort $(wildcard test/unit/*_test.c test/unit/*/*_test.c test/wire/*_test.c test/sim/*_test.c))
@@ -124,7 +136,8 @@ folder_helpers = $(filter-out %_test.c,$(wildcard $(dir $(1))*.c))
 .SECONDEXPANSION:
 $(UNIT_BIN): $(BUILD)/test/%: $(BUILD)/obj/test/%.o $$(call obj,$$(call folder_helpers,test/%.c)) $(call lib,testlib) $(call lib,net) $(call lib,core)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -lcmocka -lurcu-qsbr -lcrypto -lpthread -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -lcmocka -lurcu-qsbr -lcrypto -lz -lpthread -o $@
 
 .PHONY: unit-bin
 unit-bin: $(UNIT_BIN)
@@ -151,11 +164,16 @@ tsan:
 tsan-run: $(addprefix $(BUILD)/test/,$(TSAN_TESTS))
 	@test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
 
-test-net: all $(NET_TEST_BIN)
+test-net: all
 	@test/run.sh $(foreach t,$(wildcard test/net/*.sh),$(patsubst test/%,%,$(t))=$(t))
 
 test-clients: all
 	@test/clients/run.sh zokor
+
+# The same requests to Debian's Apache ZooKeeper and to zokord, every field compared.
+.PHONY: test-diff
+test-diff: all
+	@test/clients/diff/run.sh
 
 arch: $(foreach l,$(LIBS),$(call lib,$(l)))
 	@test/arch/arch.sh $(BUILD)
@@ -174,7 +192,8 @@ lint-format:
 lint-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(LINT_C))
 $(BUILD)/tidy/%.ok: % .clang-tidy
 	@mkdir -p $(@D)
-	clang-tidy --quiet $< -- $(CPPFLAGS) -isystem /usr/include/dpdk $(DPDK_CFLAGS) -std=c11 2>$@.log || { cat $@.log; false; }
+	$(call say,TIDY,$<)
+	@clang-tidy --quiet $< -- $(CPPFLAGS) -isystem /usr/include/dpdk $(DPDK_CFLAGS) -std=c11 2>$@.log || { cat $@.log; false; }
 	@touch $@
 lint-cppcheck:
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
@@ -185,7 +204,7 @@ lint-shell:
 bench: all
 	@bench/run.sh
 
-test:
+test: deps
 	@test/all.sh
 
 -include $(wildcard test/*/*.mk test/*/*/*.mk bench/*.mk bench/micro/*.mk)

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Everything that CI runs, in order of how soon a mistake shows. Ends with `N passed, N failed`.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+export LOG=$PWD/build/log NO_SKIP=1
+mkdir -p "$LOG"
+jobs=-j$(nproc)
+make="make --no-print-directory"
+
+# "Nothing rebuilt when nothing changed."
+if [ "${1:-}" = rebuild-check ]; then
+	out=$($make all unit-bin 2>&1)
+	printf '%s\n' "$out"
+	! printf '%s\n' "$out" | grep -qE '^(CC|LD|AR) '
+	exit
+fi
+
+steps=(
+	"build/gcc=$make $jobs all unit-bin"
+	"build/nothing-twice=$0 rebuild-check"
+	"arch=$make arch"
+	"tidy=$make tidy"
+	"lint/format=$make lint-format"
+	"lint/shell=$make lint-shell"
+	"unit=$make unit"
+	"sim=$make sim SEEDS=${SEEDS:-200}"
+	"build/clang=$make $jobs CC=clang all unit-bin"
+	"unit/clang=$make CC=clang unit"
+	"build/asan=$make $jobs SAN=address,undefined all unit-bin"
+	"unit/asan=$make SAN=address,undefined unit"
+	"sim/asan=$make SAN=address,undefined sim SEEDS=40"
+	"tsan=$make $jobs tsan"
+	"net=$make test-net"
+	"store=$make test-store"
+	"clients/one-core=test/clients/run.sh zokor"
+	"clients/two-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1 test/clients/run.sh zokor"
+	"clients/four-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1,0,1 test/clients/run.sh zokor"
+	"clients/asan=env ZOKORD=build/v-address-undefined/zokord test/clients/run.sh zokor"
+	"net/asan=env ZOKORD=build/v-address-undefined/zokord test/net/zokord.sh"
+	"lint/tidy=$make $jobs lint-tidy"
+	"lint/cppcheck=$make lint-cppcheck"
+	"fuzz=$make fuzz T=${T:-60}"
+)
+exec test/run.sh "${steps[@]}"
