@@ -23,7 +23,7 @@ set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
-default_tests=(zkcli zkcli_more java curator c_client kazoo node raw watch_order history)
+default_tests=(zkcli zkcli_more java curator c_client kazoo node raw words watch_order history)
 more_tests=()
 
 build=${BUILD:-$top/build/test/clients}
@@ -162,8 +162,7 @@ build_test()
 run_test()
 {
 	case $1 in
-	reaper) in_ns timeout -k 5 60 env ZK_REAPER=1 "$python" "$here/raw.py" reaper_of_containers \
-		reaper_of_ttl_nodes ;;
+	reaper) in_ns timeout -k 5 60 "$python" "$here/reaper.py" ;;
 	zkcli) in_ns timeout -k 5 120 "$python" "$here/zkcli.py" ;;
 	zkcli_more) in_ns timeout -k 5 60 "$python" "$here/zkcli_more.py" ;;
 	java) in_ns timeout -k 5 120 java "${java_opts[@]}" \
@@ -176,6 +175,7 @@ run_test()
 	kazoo) in_ns timeout -k 5 120 "$python" "$here/kazoo_client.py" ;;
 	node) in_ns timeout -k 5 60 env "NODE_PATH=$build/node/node_modules" node "$here/node/client.js" ;;
 	raw) in_ns timeout -k 5 120 "$python" "$here/raw.py" ;;
+	words) in_ns timeout -k 5 60 "$python" "$here/words.py" ;;
 	watch_order) in_ns timeout -k 5 180 "$build/watch_order" ;;
 	history) in_ns timeout -k 5 900 "$build/history" ;;
 	esac
