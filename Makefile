@@ -199,7 +199,7 @@ lint-cppcheck:
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingInclude --suppress=normalCheckLevelMaxBranches -j2 -I. core dp ctl bench
 lint-shell:
-	shellcheck $(LINT_SH)
+	shellcheck -x $(LINT_SH)
 
 bench: all
 	@bench/run.sh

@@ -12,7 +12,9 @@ fi
 [ -x "$prog" ] || { echo "$prog is not built"; exit 1; }
 ns=zkport$$
 dir=$(mktemp -d)
-pass=0 fail=0 pid=
+pid=
+# shellcheck source=test/lib/verdict.sh
+. test/lib/verdict.sh
 in_ns() { ip netns exec "$ns" "$@"; }
 
 cleanup() {
@@ -22,17 +24,6 @@ cleanup() {
 	rm -rf "$dir"
 }
 trap cleanup EXIT
-
-ok() { # NAME STATUS [OUTPUT]
-	if [ "$2" -eq 0 ]; then
-		pass=$((pass + 1))
-		echo "ok   $1"
-	else
-		fail=$((fail + 1))
-		echo "FAIL $1"
-		[ -n "${3:-}" ] && printf '     %s\n' "${3//$'\n'/$'\n     '}"
-	fi
-}
 
 start() { # a program in the background; waits until it says "ready"
 	: >"$dir/out" # here, not in the child: an old "ready" must not count

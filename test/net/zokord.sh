@@ -21,7 +21,9 @@ ns=zokord$$
 dir=$(mktemp -d)
 cfg=$dir/zoo.cfg
 out=$dir/out
-pass=0 fail=0 pid=
+pid=
+# shellcheck source=test/lib/verdict.sh
+. test/lib/verdict.sh
 in_ns() { ip netns exec "$ns" "$@"; }
 
 # shellcheck disable=SC2317 # called by the trap
@@ -34,18 +36,6 @@ cleanup() {
 	rm -rf "$dir"
 }
 trap cleanup EXIT
-
-ok() { # NAME STATUS [OUTPUT]
-	if [ "$2" -eq 0 ]; then
-		pass=$((pass + 1))
-		echo "ok   $1"
-	else
-		fail=$((fail + 1))
-		echo "FAIL $1"
-		[ -n "${3:-}" ] && printf '     %s\n' "${3//$'\n'/$'\n     '}"
-	fi
-	return 0
-}
 
 config() { # LINES...: the shipped configuration, with these lines behind it (the last one wins)
 	sed "s#^dataDir=.*#dataDir=$dir/data#" configs/standalone.cfg >"$cfg"

@@ -533,6 +533,16 @@ void req_end(struct req *r)
 	zk_put32(r->b, (uint32_t)r->n - 4);
 }
 
+struct zk_span req_acl_of(struct req *r, int32_t perms, const char *scheme, const char *id)
+{
+	r->n = 0;
+	req_i32(r, 1);
+	req_i32(r, perms);
+	req_str(r, scheme);
+	req_str(r, id);
+	return zk_span_of(r->b, r->n);
+}
+
 void req_send(struct req *r, struct fake_conn *fc)
 {
 	req_end(r);

@@ -89,6 +89,8 @@ void req_i32(struct req *r, int32_t v);
 void req_i64(struct req *r, int64_t v);
 void req_u8(struct req *r, uint8_t v);
 void req_str(struct req *r, const char *s); /* NULL = null */
+/** An ACL vector of one entry, built in @p r and borrowed from it. */
+struct zk_span req_acl_of(struct req *r, int32_t perms, const char *scheme, const char *id);
 /** Send and forget. */
 void req_send(struct req *r, struct fake_conn *fc);
 /** Close the length. */

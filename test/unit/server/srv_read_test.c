@@ -9,17 +9,6 @@
 
 #include <cmocka.h>
 
-/** {READ, digest bob}, {ADMIN, world}... as a Jute vector. */
-static struct zk_span acl_of(struct req *r, int32_t perms, const char *scheme, const char *id)
-{
-	r->n = 0;
-	req_i32(r, 1);
-	req_i32(r, perms);
-	req_str(r, scheme);
-	req_str(r, id);
-	return zk_span_of(r->b, r->n);
-}
-
 static void expect_stat(struct got *g, uint64_t czxid, int32_t children, int32_t len)
 {
 	struct zk_stat s;
@@ -53,7 +42,7 @@ static void exists(void **state)
 
 	(void)state;
 	z = fake_tx(f, ZK_OP_CREATE, "/a", "hello");
-	(void)fake_tx_acl(f, "/secret", "x", acl_of(&r, ZK_PERM_ALL, "digest", "bob:xyz"));
+	(void)fake_tx_acl(f, "/secret", "x", req_acl_of(&r, ZK_PERM_ALL, "digest", "bob:xyz"));
 	ask_path(fc, 1, ZK_OP_EXISTS, "/a", false);
 	ask_path(fc, 2, ZK_OP_EXISTS, "/none", false);
 	ask_path(fc, 3, ZK_OP_EXISTS, NULL, false);
@@ -123,7 +112,7 @@ static void get_data(void **state)
 	z = fake_tx(f, ZK_OP_CREATE, "/a", "hello");
 	(void)fake_tx(f, ZK_OP_CREATE, "/empty", "");
 	(void)fake_tx(f, ZK_OP_CREATE, "/big", big);
-	(void)fake_tx_acl(f, "/secret", "x", acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
+	(void)fake_tx_acl(f, "/secret", "x", req_acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
 	tree_begin(f->tree, ++f->zxid, 5);
 	assert_int_equal(tree_create(f->tree, zk_span_str("/null"), (struct zk_span){NULL, 0},
 				     (struct zk_span){NULL, 0}, 0, -1),
@@ -199,7 +188,7 @@ static void children(void **state)
 		(void)snprintf(path, sizeof(path), "/l/n%05u", i);
 		(void)fake_tx(f, ZK_OP_CREATE, path, "");
 	}
-	(void)fake_tx_acl(f, "/secret", "x", acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
+	(void)fake_tx_acl(f, "/secret", "x", req_acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
 	ask_path(fc, 1, ZK_OP_GET_CHILDREN, "/l", false);
 	ask_path(fc, 2, ZK_OP_GET_CHILDREN2, "/l", false);
 	ask_path(fc, 3, ZK_OP_GET_CHILDREN2, "/l/n00001", false);
@@ -289,8 +278,8 @@ static void get_acl(void **state)
 	req_str(&r, "digest");
 	req_str(&r, "bob:ikIaKsbtGweaHnb/jKn7OHqbunM=");
 	(void)fake_tx_acl(f, "/masked", "", zk_span_of(r.b, r.n));
-	(void)fake_tx_acl(f, "/admin", "", acl_of(&r, ZK_PERM_ADMIN, "world", "anyone"));
-	(void)fake_tx_acl(f, "/none", "", acl_of(&r, ZK_PERM_CREATE, "world", "anyone"));
+	(void)fake_tx_acl(f, "/admin", "", req_acl_of(&r, ZK_PERM_ADMIN, "world", "anyone"));
+	(void)fake_tx_acl(f, "/none", "", req_acl_of(&r, ZK_PERM_CREATE, "world", "anyone"));
 	ask_path(fc, 1, ZK_OP_GET_ACL, "/open", false);
 	ask_path(fc, 2, ZK_OP_GET_ACL, "/masked", false);
 	ask_path(fc, 3, ZK_OP_GET_ACL, "/admin", false);
@@ -482,7 +471,7 @@ static void multi_read(void **state)
 	(void)state;
 	(void)fake_tx(f, ZK_OP_CREATE, "/a", "data");
 	(void)fake_tx(f, ZK_OP_CREATE, "/a/b", "");
-	(void)fake_tx_acl(f, "/s", "x", acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
+	(void)fake_tx_acl(f, "/s", "x", req_acl_of(&r, ZK_PERM_WRITE, "world", "anyone"));
 	req_start(&r, 1, ZK_OP_MULTI_READ);
 	read_op(&r, ZK_OP_GET_DATA, "/a");
 	read_op(&r, ZK_OP_GET_DATA, "/none");

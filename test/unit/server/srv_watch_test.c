@@ -12,16 +12,6 @@
 
 enum { PERSISTENT = 0, RECURSIVE = 1 };
 
-static struct zk_span acl_of(struct req *r, int32_t perms, const char *scheme, const char *id)
-{
-	r->n = 0;
-	req_i32(r, 1);
-	req_i32(r, perms);
-	req_str(r, scheme);
-	req_str(r, id);
-	return zk_span_of(r->b, r->n);
-}
-
 static void expect_replies(struct fake_conn *fc, int32_t first, int32_t last)
 {
 	for (int32_t i = first; i <= last; i++)
@@ -201,7 +191,7 @@ static void events_need_read(void **state)
 	(void)got_reply(out, 1, ZK_EOK);
 	(void)got_reply(out, 2, ZK_NONODE);
 	z = fake_tx_acl(f, "/s", "",
-			acl_of(&r, ZK_PERM_ALL, "digest", "bob:ikIaKsbtGweaHnb/jKn7OHqbunM="));
+			req_acl_of(&r, ZK_PERM_ALL, "digest", "bob:ikIaKsbtGweaHnb/jKn7OHqbunM="));
 	(void)fake_tx(f, ZK_OP_SET_DATA, "/s", "1");
 	(void)fake_tx(f, ZK_OP_CREATE, "/s/open", "1"); /* its own ACL is what counts */
 	(void)fake_tx(f, ZK_OP_DELETE, "/s/open", "");
