@@ -16,10 +16,16 @@ check() { # WHY LINES: no lines = good
 }
 
 files() {
-	if [ -d .git ]; then
+	if [ -e .git ]; then # in a worktree it is a file
 		git ls-files -co --exclude-standard -- "$@"
 	else
-		find . -name build -prune -o -type f -print | sed 's,^\./,,' | grep -E "${1//\*/.*}"
+		local f
+		find . -name build -prune -o -type f -print | sed 's,^\./,,' | while IFS= read -r f; do
+			for glob; do
+				# shellcheck disable=SC2053 # a pattern
+				[[ $glob == . || $f == $glob ]] && printf '%s\n' "$f" && break
+			done
+		done
 	fi
 }
 
