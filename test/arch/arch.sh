@@ -36,6 +36,7 @@ ban 'core/jute' 'core/(tree|txn|session|watch|server|zab|store)/' 'core/jute see
 ban 'core/tree' 'core/(txn|session|watch|server|zab|store)/' 'core/tree sees base and jute only'
 ban 'core/watch' 'core/(txn|session|server|zab|store)/' 'core/watch sees base, jute and tree only'
 ban 'core/txn core/session' 'core/(server|watch|zab|store)/' 'core/txn and core/session sit below core/server'
+ban 'core/zab' 'core/(tree|txn|session|watch|server|store)/' 'core/zab sees base and jute only'
 ban 'dp/net' 'core/(jute|tree|txn|session|watch|server|zab|store|rcu)' 'dp/net sees core/base only'
 ban 'dp/net' 'dp/(loop|eal|tel)|dp/port/port\.h|ctl/|bench/|test/' 'dp/net sees dp/port/pkt.h only'
 ban 'dp/port dp/eal dp/tel' 'core/(jute|tree|txn|session|watch|server)/|dp/(net|loop)|ctl/|bench/|test/' 'dp/port sits under everything'
