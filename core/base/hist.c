@@ -13,10 +13,12 @@ void zk_hist_init(struct zk_hist *h)
 	h->min = UINT64_MAX;
 }
 
-static unsigned slot_of(uint64_t value)
+unsigned zk_hist_slot(uint64_t value)
 {
 	unsigned shift;
 
+	if (value > value_max)
+		value = value_max;
 	if (value < 1u << ZK_HIST_SUB_BITS)
 		return (unsigned)value;
 	shift = 63 - (unsigned)__builtin_clzll(value) - ZK_HIST_SUB_BITS;
@@ -38,7 +40,7 @@ void zk_hist_add(struct zk_hist *h, uint64_t value)
 {
 	if (value > value_max)
 		value = value_max;
-	h->slot[slot_of(value)]++;
+	h->slot[zk_hist_slot(value)]++;
 	h->count++;
 	h->sum += value;
 	if (value < h->min)

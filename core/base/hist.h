@@ -26,6 +26,9 @@ void zk_hist_init(struct zk_hist *h);
 /** Count @p value once. Bound: constant. */
 void zk_hist_add(struct zk_hist *h, uint64_t value);
 
+/** The slot of a value, < ZK_HIST_SLOTS. Bound: constant. */
+unsigned zk_hist_slot(uint64_t value);
+
 /** Add everything that @p from has counted to @p h. Bound: ZK_HIST_SLOTS. */
 void zk_hist_merge(struct zk_hist *h, const struct zk_hist *from);
 

@@ -59,6 +59,8 @@ enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct l
 		l->conf.pending_max = PENDING_MAX_DEFAULT;
 	if (!l->conf.jute_maxbuffer)
 		l->conf.jute_maxbuffer = ZK_JUTE_MAXBUFFER_DEFAULT;
+	for (unsigned i = 0; i < LEADER_METRICS; i++)
+		l->metric[i].slot = l->slots[i];
 	l->head = l->unlogged = l->tail = 1;
 	l->now_ns = now_ns;
 	l->last_zxid = l->durable_zxid = tree_last_zxid(conf->tree);
@@ -138,6 +140,11 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 	return ZK_EOK;
 }
 
+static uint64_t since_ms(const struct leader *l, uint64_t ns)
+{
+	return l->now_ns > ns ? (l->now_ns - ns) / 1000000 : 0;
+}
+
 static enum zk_err on_write(struct leader *l, struct session *s, const struct msg_request *r,
 			    int64_t wall_ms)
 {
@@ -171,6 +178,8 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 				       .xid = r->xid,
 				       .op = r->op,
 				       .err = out.err});
+	leader_inc(&l->count.requests);
+	zk_metric_add(&l->metric[LEADER_METRIC_QUEUE], since_ms(l, r->received_ns));
 	leader_set(&l->count.refused_memory, l->prep.refused_memory);
 	leader_set(&l->count.refused_size, l->prep.refused_size);
 	return ZK_EOK;
@@ -337,4 +346,11 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 				     .dropped = leader_get(&c->dropped),
 				     .reaped = leader_get(&c->reaped),
 				     .reap_waits = leader_get(&c->reap_waits)};
+}
+
+void leader_metrics(struct leader *l, struct metrics *m)
+{
+	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
+	metrics_summary(m, "prep_processor_queue_time_ms", &l->metric[LEADER_METRIC_QUEUE]);
+	metrics_summary(m, "propagation_latency", &l->metric[LEADER_METRIC_PROPAGATION]);
 }

@@ -15,6 +15,7 @@
 #include "core/base/err.h"
 #include "core/base/ring.h"
 #include "core/base/span.h"
+#include "core/server/metrics.h"
 #include "core/server/msg.h"
 #include "core/tree/tree.h"
 #include "core/txn/auth.h"
@@ -86,5 +87,9 @@ struct leader_stats {
 	uint64_t reap_waits;     /* how often one had to wait for room */
 };
 void leader_stats_get(const struct leader *l, struct leader_stats *out);
+
+/** Register what mntr shows of the leader: its summaries, borrowed as long as @p l. Main thread,
+ *  before the cores start. */
+void leader_metrics(struct leader *l, struct metrics *m);
 
 #endif

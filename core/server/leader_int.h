@@ -4,6 +4,7 @@
 #define ZK_SERVER_LEADER_INT_H
 
 #include "core/base/assert.h"
+#include "core/base/metric.h"
 #include "core/server/leader.h"
 #include "core/session/session.h"
 #include "core/txn/prep.h"
@@ -24,6 +25,7 @@ enum { LEADER_RETRY_NS = 100 * 1000 /* when something downstream is full */ };
 struct entry {
 	uint64_t zxid; /* not of an ENTRY_ANSWER */
 	uint64_t session, received_ns;
+	uint64_t prepared_ns;
 	struct zk_span bytes; /* the transaction; ENTRY_ANSWER: the string of the request, which is
 				 the body of sync's reply */
 	uint64_t bytes_end;   /* position in the byte queue */
@@ -60,6 +62,14 @@ struct core_lag {
 struct leader_counters {
 	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
+	_Atomic uint64_t requests;
+};
+
+/* Summaries with percentiles, in ms. */
+enum leader_metric {
+	LEADER_METRIC_QUEUE,       /* from a client core to prep */
+	LEADER_METRIC_PROPAGATION, /* from prep to apply */
+	LEADER_METRICS
 };
 
 /* The reaper's clock; the round itself is the tree's. */
@@ -85,6 +95,8 @@ struct leader {
 	struct core_lag core[LEADER_CORES_MAX];
 	struct leader_reaper reaper;
 	struct leader_counters count;
+	struct zk_metric metric[LEADER_METRICS];
+	_Atomic uint64_t slots[LEADER_METRICS][ZK_HIST_SLOTS];
 };
 
 static inline void leader_set(_Atomic uint64_t *c, uint64_t v)

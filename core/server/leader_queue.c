@@ -104,6 +104,7 @@ struct entry *leader_push(struct leader *l, const struct entry *e)
 
 	zk_assert(l->tail - l->head <= l->entry_mask);
 	*at = *e;
+	at->prepared_ns = l->now_ns;
 	l->tail++;
 	if (e->kind != ENTRY_ANSWER) {
 		zk_assert(e->zxid == l->last_zxid + 1);
@@ -133,6 +134,8 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 	prep_applied(&l->prep, e->zxid, e->bytes_end);
 	leader_set(&l->applied_zxid, e->zxid);
 	leader_inc(&l->count.commits);
+	zk_metric_add(&l->metric[LEADER_METRIC_PROPAGATION],
+		      (l->now_ns - e->prepared_ns) / 1000000);
 }
 
 static void session_gone(struct leader *l, struct session *s)

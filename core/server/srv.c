@@ -47,6 +47,8 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 	s->sweep_ns = now_ns + SRV_SWEEP_NS;
 	s->touch_round = 1;
 	s->chunks_max = (conf->conns_max + SRV_CHUNK - 1) / SRV_CHUNK;
+	for (unsigned i = 0; i < SRV_METRICS_DETAILED; i++)
+		s->metric[i].slot = s->slots[i];
 	zk_list_init(&s->run);
 	zk_list_init(&s->stalled);
 	zk_list_init(&s->doomed);
@@ -267,6 +269,7 @@ void srv_fin(struct srv_conn *c, uint64_t now_ns)
 	if (c->peer_fin || c->state >= CONN_CLOSING)
 		return;
 	c->peer_fin = true;
+	c->s->n.conns_lost += c->state == CONN_LIVE && !c->closing;
 	if (c->state == CONN_LIVE || c->state == CONN_FIRST || c->state == CONN_MASK)
 		conn_run(c);
 	srv_reap(c->s);
@@ -278,6 +281,7 @@ void srv_gone(struct srv_conn *c, uint64_t now_ns)
 
 	s->now_ns = now_ns;
 	zk_assert(c->state != CONN_FREE && c->state != CONN_GONE);
+	s->n.conns_lost += c->state == CONN_LIVE && !c->peer_fin;
 	conn_forget(c);
 	limits_leave(&s->sh->limits, c->addr_hash);
 	s->conns--;
@@ -393,6 +397,8 @@ unsigned srv_end(struct srv *s, uint64_t now_ns)
 	s->n.watch_data = wc.data;
 	s->n.watch_child = wc.child;
 	s->n.watch_paths = wc.paths;
+	s->n.memory_bytes = s->conf.mem->used_bytes;
+	s->n.memory_limit_bytes = s->conf.mem->limit_bytes;
 	stats_publish(&s->stats, &s->n);
 	return work;
 }

@@ -21,6 +21,7 @@
 #include "core/base/ring.h"
 #include "core/base/span.h"
 #include "core/server/limits.h"
+#include "core/server/metrics.h"
 #include "core/server/msg.h"
 #include "core/server/stats.h"
 #include "core/tree/tree.h"
@@ -72,8 +73,8 @@ uint32_t srv_words_parse(const char *whitelist);
 enum { SRV_TRACE_MASK = 306 };
 
 /** What all cores share; filled by ctl/server before the cores start, then constant but for
- * `limits` and `trace_mask`, which start as zeros and belong to the cores. About 130 KiB: not on a
- * stack. */
+ * `limits`, `metrics` and `trace_mask`, which start as zeros and belong to the cores. About 130
+ * KiB: not on a stack. */
 struct leader;
 struct srv_shared {
 	unsigned cores;
@@ -102,10 +103,12 @@ struct srv_shared {
 	} (*os)(void);
 	/** The lines of `envi` behind its title; NULL = none. Constant. */
 	const char *environment;
-	const char *mode; /* of `srvr` and mntr; NULL = "standalone" */
+	uint64_t tree_memory_limit_bytes; /* for mntr */
+	const char *mode;                 /* of `srvr` and mntr; NULL = "standalone" */
 	/** Mask of gtmk and stmk ^ SRV_TRACE_MASK; nothing is traced by it. */
 	_Atomic uint64_t trace_mask;
 	struct limits limits;
+	struct metrics metrics; /* registered before the cores start */
 };
 
 struct srv_conf {

@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/list.h"
+#include "core/base/metric.h"
 #include "core/server/srv.h"
 #include "core/watch/watch.h"
 
@@ -128,6 +129,18 @@ struct srv_gather {
 	size_t item_path_n;
 };
 
+/** Summaries of a client core; with percentiles up to SRV_METRICS_DETAILED. */
+enum srv_metric {
+	SRV_METRIC_READ,   /* answers that took a millisecond or more, but for the next kind */
+	SRV_METRIC_UPDATE, /* all answers to what became a transaction */
+	SRV_METRICS_DETAILED,
+	SRV_METRIC_CREATED = SRV_METRICS_DETAILED, /* watches fired by one event */
+	SRV_METRIC_DELETED,
+	SRV_METRIC_CHANGED,
+	SRV_METRIC_CHILDREN,
+	SRV_METRICS
+};
+
 struct srv {
 	struct srv_conf conf;
 	struct srv_shared *sh;
@@ -164,6 +177,9 @@ struct srv {
 	uint64_t sweep_ns;
 	uint32_t sweep_part;
 	uint8_t *scratch;
+	struct zk_hist hist; /* for one mntr at a time */
+	struct zk_metric metric[SRV_METRICS];
+	_Atomic uint64_t slots[SRV_METRICS_DETAILED][ZK_HIST_SLOTS];
 	struct srv_stats stats; /* read by other threads */
 };
 
@@ -297,6 +313,7 @@ static inline void conn_answered_ms(struct srv_conn *c, int32_t xid, int32_t op,
 	s->n.packets_sent++;
 	stats_latency(&s->n, ms);
 	stats_response(&s->n, bytes);
+	s->n.response_bytes += bytes;
 }
 
 /** The same for a request answered in the round it came in. */
@@ -364,7 +381,7 @@ void build_stat(struct read_build *b, struct tree_ref ref);
 void build_send(struct srv_conn *c, struct read_build *b, int32_t xid, int32_t op, uint64_t zxid,
 		int32_t err);
 
-/* ---- words.c, words_gather.c, words_dump.c, words_text.c ---- */
+/* ---- words.c, words_gather.c, words_dump.c, words_text.c, words_mntr.c ---- */
 
 /** Are these the first four bytes of a four-letter word's connection? Then it is served. */
 bool words_first(struct srv_conn *c, const uint8_t first[4]);
@@ -385,6 +402,8 @@ struct words_out {
 	size_t n, cap;
 };
 __attribute__((format(printf, 2, 3))) void words_printf(struct words_out *o, const char *fmt, ...);
+/** As of this round for this core, as of their last round for the others. */
+void words_totals(struct srv *s, struct srv_counts *out);
 void words_srvr(struct srv *s, struct words_out *o);
 void words_version(struct srv *s, struct words_out *o);
 void words_mntr(struct srv *s, struct words_out *o);

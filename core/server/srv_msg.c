@@ -36,6 +36,16 @@ static struct zk_span parent_of(struct zk_span path)
 	return (struct zk_span){path.p, n > 1 ? n - 1 : n};
 }
 
+/** One event for who watches @p path; as WatchManager.triggerWatch() counts it. */
+static void fire_event(struct srv *s, struct zk_span path, enum zk_event ev, enum srv_metric which,
+		       struct fire *f)
+{
+	uint32_t n = watch_fire(s->watch, path, ev, fire_one, f);
+
+	if (n)
+		zk_metric_add(&s->metric[which], n);
+}
+
 /** The triggers of one change, in Apache's order (spec/semantics.md section 11). */
 static void fire_change(struct srv *s, const struct tree_change *ch)
 {
@@ -44,13 +54,13 @@ static void fire_change(struct srv *s, const struct tree_change *ch)
 
 	switch (ch->kind) {
 	case TREE_CHANGE_CREATED:
-		(void)watch_fire(s->watch, path, ZK_EV_CREATED, fire_one, &f);
+		fire_event(s, path, ZK_EV_CREATED, SRV_METRIC_CREATED, &f);
 		break;
 	case TREE_CHANGE_DELETED:
-		(void)watch_fire(s->watch, path, ZK_EV_DELETED, fire_one, &f);
+		fire_event(s, path, ZK_EV_DELETED, SRV_METRIC_DELETED, &f);
 		break;
 	case TREE_CHANGE_DATA:
-		(void)watch_fire(s->watch, path, ZK_EV_DATA, fire_one, &f);
+		fire_event(s, path, ZK_EV_DATA, SRV_METRIC_CHANGED, &f);
 		return;
 	case TREE_CHANGE_END:
 		return;
@@ -58,7 +68,7 @@ static void fire_change(struct srv *s, const struct tree_change *ch)
 	if (path.n <= 1)
 		return;
 	f.acl = ch->parent_acl;
-	(void)watch_fire(s->watch, parent_of(path), ZK_EV_CHILDREN, fire_one, &f);
+	fire_event(s, parent_of(path), ZK_EV_CHILDREN, SRV_METRIC_CHILDREN, &f);
 }
 
 /** Consume one transaction, whose first record is @p ch. Returns records. */
@@ -119,6 +129,7 @@ void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct z
 	if (zxid != UINT64_MAX)
 		c->event_zxid = zxid;
 	c->s->n.events++;
+	c->s->n.watch_bytes += ZK_REPLY_HEADER_BYTES + 12 + path.n;
 	c->s->n.packets_sent++;
 	c->sent++;
 	if (c->job) {
@@ -151,8 +162,10 @@ static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 	zk_assert(n >= sizeof(*m) && n - sizeof(*m) >= m->body_bytes);
 	if (m->zxid > s->visible)
 		return false;
-	if (!c || c->state != CONN_LIVE || c->doomed)
+	if (!c || c->state != CONN_LIVE || c->doomed) {
+		s->n.stale_replies++;
 		return true;
+	}
 	zk_assert(c->waiting > 0 && !c->job);
 	c->waiting--;
 	s->n.outstanding--;
@@ -174,6 +187,10 @@ static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 	reply_send(c, m->xid, zxid, m->err, zk_span_of(m + 1, m->body_bytes));
 	conn_answered_ms(c, m->xid, m->op, zxid, ZK_REPLY_HEADER_BYTES + m->body_bytes,
 			 (uint32_t)ms);
+	if (m->op != ZK_OP_SYNC && m->op != ZK_OP_GET_EPHEMERALS)
+		zk_metric_add(&s->metric[SRV_METRIC_UPDATE], ms);
+	else if (ms)
+		zk_metric_add(&s->metric[SRV_METRIC_READ], ms);
 	if (m->op == ZK_OP_CLOSE_SESSION) {
 		c->detach = false;
 		conn_finish(c);

@@ -27,10 +27,12 @@
 	X(response_min_bytes, "smallest response; meaningless before the first")                   \
 	X(response_max_bytes, "largest response")                                                  \
 	X(responses, "responses that the three above are about")                                   \
+	X(response_bytes, "their bytes")                                                           \
 	X(auth_failed, "refused auth packets")                                                     \
 	X(connect_requests, "ConnectRequests")                                                     \
 	X(revalidates, "of them for an existing session")                                          \
 	X(conns_refused, "connections turned away at srv_open()")                                  \
+	X(conns_lost, "connections whose client went away first")                                  \
 	X(conns_dropped, "connections this core closed on its own account")                        \
 	X(conns_malformed, "of them for a frame no server accepts")                                \
 	X(conns_idle, "of them for silence")                                                       \
@@ -38,6 +40,8 @@
 	X(memory_refused, "of them because there was no memory")                                   \
 	X(watches_refused, "watches not set for want of memory; closes the connection")            \
 	X(events, "watch notifications queued")                                                    \
+	X(watch_bytes, "their bytes")                                                              \
+	X(stale_replies, "answers for connections that had gone")                                  \
 	X(events_hidden, "watch notifications not sent: no READ")                                  \
 	X(watch_data, "entries of the data table")                                                 \
 	X(watch_child, "entries of the child table")                                               \
@@ -47,7 +51,9 @@
 	X(out_full, "parser stops: unread output")                                                 \
 	X(behind_write, "parser stops: a read behind the connection's own write")                  \
 	X(gathers_late, "a four-letter word had to wait for others")                               \
-	X(lists_paused, "long listings continued in a later round")
+	X(lists_paused, "long listings continued in a later round")                                \
+	X(memory_bytes, "memory of the core in use")                                               \
+	X(memory_limit_bytes, "and what there is")
 
 /** One core's, published. Relaxed, single writer: sums may be a round apart. */
 struct srv_stats {

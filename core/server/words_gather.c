@@ -146,14 +146,19 @@ static void reset_conns(struct srv *s)
 	}
 }
 
-/** ServerStats.reset(), and of ServerMetrics what is counted. */
-static void reset_server(struct srv_counts *n)
+/** ServerStats.reset(), and of ServerMetrics what this core counts. */
+static void reset_server(struct srv *s)
 {
+	struct srv_counts *n = &s->n;
+
 	n->packets_received = n->packets_sent = n->bytes_received = 0;
 	n->latency_count = n->latency_sum_ms = n->latency_min_ms = n->latency_max_ms = 0;
 	n->responses = n->response_last_bytes = 0;
 	n->response_min_bytes = n->response_max_bytes = 0;
-	n->connect_requests = n->revalidates = n->conns_refused = n->conns_dropped = 0;
+	n->response_bytes = n->watch_bytes = n->stale_replies = 0;
+	n->connect_requests = n->revalidates = n->conns_refused = n->conns_lost = n->conns_idle = 0;
+	for (unsigned i = 0; i < SRV_METRICS; i++)
+		zk_metric_reset(&s->metric[i]);
 }
 
 /* ---- parts ---- */
@@ -165,7 +170,9 @@ static bool part_fill(struct srv *s, struct srv_gather *g, struct words_out *o)
 		reset_conns(s);
 		return true;
 	case GATHER_RESET_SERVER:
-		reset_server(&s->n);
+		reset_server(s);
+		if (g->m.h.core == s->conf.core) /* once, by the core that was asked */
+			metrics_reset(&s->sh->metrics);
 		return true;
 	case GATHER_WCHS:
 		part_watch_counts(s, o);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts of srvr, stat, mntr, conf, cons, dirs as Apache prints them. */
-#include "core/server/leader.h"
+/* The texts of srvr, stat, conf, cons, dirs as Apache prints them. */
 #include "core/server/srv_int.h"
 
 #include <inttypes.h>
@@ -33,8 +32,7 @@ static uint64_t node_count(const struct srv *s)
 	return ts.nodes + 1; /* Apache counts the root under "" and "/" */
 }
 
-/** As of this round for this core, as of their last round for the others. */
-static void totals(struct srv *s, struct srv_counts *out)
+void words_totals(struct srv *s, struct srv_counts *out)
 {
 	s->n.conns = s->conns;
 	stats_publish(&s->stats, &s->n);
@@ -51,7 +49,7 @@ void words_srvr(struct srv *s, struct words_out *o)
 	char avg[STATS_AVG_TEXT_BYTES];
 	struct srv_counts t;
 
-	totals(s, &t);
+	words_totals(s, &t);
 	stats_avg_text(t.latency_sum_ms, t.latency_count, avg);
 	words_printf(o, "Latency min/avg/max: %" PRIu64 "/%s/%" PRIu64 "\n", t.latency_min_ms, avg,
 		     t.latency_max_ms);
@@ -62,79 +60,6 @@ void words_srvr(struct srv *s, struct words_out *o)
 	words_printf(o, "Zxid: 0x%" PRIx64 "\n", s->visible);
 	words_printf(o, "Mode: %s\n", mode_of(s));
 	words_printf(o, "Node count: %" PRIu64 "\n", node_count(s));
-}
-
-static void mntr_u64(struct words_out *o, const char *name, uint64_t v)
-{
-	words_printf(o, "zk_%s\t%" PRIu64 "\n", name, v);
-}
-
-static void mntr_i64(struct words_out *o, const char *name, int64_t v)
-{
-	words_printf(o, "zk_%s\t%" PRId64 "\n", name, v);
-}
-
-static void mntr_leader(struct srv *s, struct words_out *o)
-{
-	struct leader_stats ls = {0};
-
-	if (s->sh->leader)
-		leader_stats_get(s->sh->leader, &ls);
-	mntr_u64(o, "global_sessions", ls.sessions);
-	mntr_u64(o, "local_sessions", 0);
-	mntr_u64(o, "stale_sessions_expired", ls.expired);
-	mntr_u64(o, "proposal_count", ls.proposals);
-	mntr_u64(o, "commit_count", ls.commits);
-}
-
-static void mntr_os(struct srv *s, struct words_out *o)
-{
-	struct srv_os os = {0};
-
-	if (s->sh->os)
-		os = s->sh->os();
-	mntr_u64(o, "open_file_descriptor_count", os.open_files);
-	mntr_u64(o, "max_file_descriptor_count", os.max_files);
-}
-
-void words_mntr(struct srv *s, struct words_out *o)
-{
-	char avg[STATS_AVG_TEXT_BYTES];
-	struct tree_stats ts;
-	struct srv_counts t;
-
-	totals(s, &t);
-	tree_stats_get(s->tree, &ts);
-	stats_avg_text(t.latency_sum_ms, t.latency_count, avg);
-	words_printf(o, "zk_version\t%s, built on %s\n", s->sh->version, s->sh->built);
-	words_printf(o, "zk_server_state\t%s\n", mode_of(s));
-	words_printf(o, "zk_avg_latency\t%s\n", avg);
-	mntr_u64(o, "min_latency", t.latency_min_ms);
-	mntr_u64(o, "max_latency", t.latency_max_ms);
-	mntr_u64(o, "packets_received", t.packets_received);
-	mntr_u64(o, "packets_sent", t.packets_sent);
-	mntr_u64(o, "num_alive_connections", t.conns);
-	mntr_u64(o, "outstanding_requests", t.outstanding);
-	mntr_u64(o, "znode_count", ts.nodes + 1);
-	mntr_u64(o, "watch_count", t.watch_data + t.watch_child);
-	mntr_u64(o, "ephemerals_count", ts.ephemerals);
-	mntr_u64(o, "approximate_data_size", ts.data_bytes);
-	mntr_os(s, o);
-	mntr_u64(o, "uptime", (s->now_ns - s->sh->started_ns) / 1000000);
-	mntr_leader(s, o);
-	mntr_i64(o, "last_client_response_size", t.responses ? (int64_t)t.response_last_bytes : -1);
-	mntr_i64(o, "max_client_response_size", t.responses ? (int64_t)t.response_max_bytes : -1);
-	mntr_i64(o, "min_client_response_size", t.responses ? (int64_t)t.response_min_bytes : -1);
-	words_printf(o, "zk_connection_drop_probability\t0.0\n");
-	mntr_u64(o, "outstanding_tls_handshake", 0);
-	mntr_u64(o, "auth_failed_count", t.auth_failed);
-	mntr_u64(o, "non_mtls_remote_conn_count", 0);
-	mntr_u64(o, "non_mtls_local_conn_count", 0);
-	mntr_u64(o, "connection_request_count", t.connect_requests);
-	mntr_u64(o, "connection_revalidate_count", t.revalidates);
-	mntr_u64(o, "connection_rejected", t.conns_refused);
-	mntr_u64(o, "connection_drop_count", t.conns_dropped);
-	mntr_u64(o, "bytes_received_count", t.bytes_received);
 }
 
 void words_conf(struct srv *s, struct words_out *o)

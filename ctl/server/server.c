@@ -140,6 +140,7 @@ static void fill_auth(const struct config *c, struct auth_conf *a)
 
 /* Written before the cores start, constant then. */
 static char environment[8192];
+static char snap_dir[CONFIG_PATH_MAX + 16], log_dir[CONFIG_PATH_MAX + 16];
 
 static void fill_shared(const struct config *c, struct srv_shared *sh)
 {
@@ -156,9 +157,13 @@ static void fill_shared(const struct config *c, struct srv_shared *sh)
 	sh->global_outstanding_limit = c->global_outstanding_limit;
 	sh->sessionless_timeout_ms = c->sessionless_timeout_ms;
 	sh->client_port = c->client_port;
-	sh->data_dir = c->data_dir;
-	sh->data_log_dir = c->data_log_dir;
+	/* ZooKeeperServer.dumpConf(): where the files are */
+	snprintf(snap_dir, sizeof(snap_dir), "%s/version-2", c->data_dir);
+	snprintf(log_dir, sizeof(log_dir), "%s/version-2", c->data_log_dir);
+	sh->data_dir = snap_dir;
+	sh->data_log_dir = log_dir;
 	sh->server_id = 1;
+	sh->tree_memory_limit_bytes = c->memory_limit;
 	sh->started_wall_ms = wall_ms();
 	sh->started_ns = eal_now_ns();
 	sh->os = facts_get;

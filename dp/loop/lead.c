@@ -222,6 +222,11 @@ const struct leader *lead_leader(const struct lead *l)
 	return l->leader;
 }
 
+void lead_metrics(struct lead *l, struct metrics *m)
+{
+	leader_metrics(l->leader, m);
+}
+
 const struct lead_stats *lead_stats_of(const struct lead *l)
 {
 	return &l->stats;

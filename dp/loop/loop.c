@@ -135,6 +135,7 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 	if (err != ZK_EOK)
 		return err;
 	l->conf.shared->leader = lead_leader(l->lead);
+	lead_metrics(l->lead, &l->conf.shared->metrics);
 	add_poller(l->lead_thread, &(struct poller){.poll = lead_poll,
 						    .next_ns = lead_next_ns,
 						    .ctx = l->lead,

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import zkwire as zk
 from raw_node import begin, ends_silently, made, node
-from report import case, check, run, same
+from report import case, check, run, same, until
 from zkwire import Conn
 
 def shape(text, *lines):
@@ -31,6 +31,69 @@ BRIEF = r" /[0-9.]+:\d+\[[0145]\]\(queued=\d+,recved=\d+,sent=\d+\)"
 CONS = (r" /[0-9.]+:\d+\[[0145]\]\(queued=\d+,recved=\d+,sent=\d+"
         r"(,sid=0x[0-9a-f]+,lop=[A-Z0-9]+,est=\d+,to=\d+(,lcxid=0x[0-9a-f]+)?,lzxid=0x[0-9a-f]+,"
         r"lresp=\d+,llat=\d+,minlat=\d+,avglat=\d+,maxlat=\d+)?\)")
+
+
+# What a standalone Apache ZooKeeper 3.9.5 shows in mntr, without "zk_".
+MNTR_PLAIN = """
+    add_dead_watcher_stall_time approximate_data_size auth_failed_count avg_latency
+    bytes_received_count cnxn_closed_without_zk_server_running commit_count
+    connection_drop_count connection_drop_probability connection_rejected
+    connection_request_count connection_revalidate_count dead_watchers_cleared
+    dead_watchers_queued diff_count digest_mismatches_count ensemble_auth_fail
+    ensemble_auth_skip ensemble_auth_success ephemerals_count global_sessions
+    insecure_admin_count large_requests_rejected last_client_response_size
+    learner_commit_received_count learner_proposal_received_count local_sessions looking_count
+    max_client_response_size max_file_descriptor_count max_latency min_client_response_size
+    min_latency non_mtls_local_conn_count non_mtls_remote_conn_count num_alive_connections
+    open_file_descriptor_count outstanding_changes_queued outstanding_changes_removed
+    outstanding_requests outstanding_tls_handshake packets_received packets_sent
+    prep_processor_request_queued proposal_count quit_leading_due_to_disloyal_voter
+    request_commit_queued request_throttle_wait_count
+    requests_not_forwarded_to_commit_processor response_bytes response_packet_cache_hits
+    response_packet_cache_misses response_packet_get_children_cache_hits
+    response_packet_get_children_cache_misses restore_error_count restore_rate_limited_count
+    revalidate_count server_state sessionless_connections_expired
+    skip_learner_request_to_next_processor_count snap_count snapshot_error_count
+    snapshot_rate_limited_count stale_replies stale_requests stale_requests_dropped
+    stale_sessions_expired sync_processor_request_queued throttled_ops tls_handshake_exceeded
+    unrecoverable_error_count unsuccessful_handshake uptime version watch_bytes watch_count
+    znode_count
+""".split()
+MNTR_SUMMARIES = """
+    commit_commit_proc_req_queued commit_process_time
+    concurrent_request_processing_in_commit_processor connection_token_deficit dbinittime
+    election_time follower_sync_time fsynctime inflight_diff_count inflight_snap_count
+    leader_unavailable_time learner_request_processor_queue_size netty_queued_buffer_capacity
+    node_changed_watch_count node_children_watch_count node_created_watch_count
+    node_deleted_watch_count observer_sync_time pending_session_queue_size prep_process_time
+    prep_processor_queue_size proposal_process_time read_commit_proc_issued
+    read_commit_proc_req_queued reads_after_write_in_session_queue
+    reads_issued_from_session_queue requests_in_session_queue restore_time
+    session_queues_drained snapshottime socket_closing_time startup_snap_load_time
+    startup_txns_load_time startup_txns_loaded sync_process_time sync_processor_batch_size
+    sync_processor_queue_size time_waiting_empty_pool_in_commit_processor_read_ms
+    unavailable_time write_batch_time_in_commit_processor write_commit_proc_issued
+    write_commit_proc_req_queued
+""".split()
+MNTR_DETAILED = """
+    close_session_prep_time commit_propagation_latency dead_watchers_cleaner_latency
+    jvm_pause_time_ms local_write_committed_time_ms om_commit_process_time_ms
+    om_proposal_process_time_ms prep_processor_queue_time_ms propagation_latency
+    proposal_ack_creation_latency proposal_latency quorum_ack_latency read_commitproc_time_ms
+    read_final_proc_time_ms readlatency request_throttle_queue_time_ms
+    server_write_committed_time_ms sync_processor_queue_and_flush_time_ms
+    sync_processor_queue_flush_time_ms sync_processor_queue_time_ms updatelatency
+    write_commitproc_time_ms write_final_proc_time_ms
+""".split()
+# Of them what zokor has no counterpart for, or does not measure.
+MNTR_LEFT_OUT = """
+    outstanding_changes_queued outstanding_changes_removed large_requests_rejected throttled_ops
+    stale_requests stale_requests_dropped request_throttle_wait_count
+""".split()
+MNTR_LEFT_OUT_SUMMARIES = """
+    prep_process_time prep_processor_queue_size proposal_process_time close_session_prep_time
+    request_throttle_queue_time_ms connection_token_deficit
+""".split()
 
 
 @case
@@ -120,6 +183,62 @@ def word_mntr():
     check(", built on " in values["zk_version"], "zk_version is %r", values["zk_version"])
 
 
+def mntr():
+    return dict(line.split("\t", 1) for line in zk.four_letters("mntr")[:-1].split("\n"))
+
+
+@case
+def word_mntr_has_every_key():
+    values = mntr()
+    known = set()
+    for prefixes, names in (([""], MNTR_PLAIN),
+                            (["avg_", "min_", "max_", "cnt_", "sum_"], MNTR_SUMMARIES),
+                            (["avg_", "min_", "max_", "cnt_", "sum_", "p50_", "p95_", "p99_",
+                              "p999_"], MNTR_DETAILED)):
+        for name in names:
+            for prefix in prefixes:
+                known.add("zk_" + prefix + name)
+                out = name in (MNTR_LEFT_OUT + MNTR_LEFT_OUT_SUMMARIES) and zk.KIND == "zokor"
+                new = name.startswith(("restore_", "snapshot_")) and zk.LINE == "3.8"
+                check(out or new or "zk_" + prefix + name in values, "mntr has no zk_%s%s", prefix,
+                      name)
+    if zk.KIND == "apache":
+        same(sorted(set(values) - known - {k for k in values if "_namespace" in k}), [],
+             "keys of Apache that this test does not know")
+
+
+@case
+def word_mntr_follows():
+    with Conn() as c:
+        path = node("mntr")
+        made(c, path)
+        c.call(zk.GET_DATA, zk.watched(path, True))
+        before = mntr()
+        c.call(zk.SET_DATA, zk.set_data(path, b"12345"))
+        until(lambda: c.events, "an event")
+        for _ in range(10):
+            c.call(zk.GET_DATA, zk.watched(path))
+        after = mntr()
+
+        def grew(key, by):
+            have = int(after["zk_" + key]) - int(before["zk_" + key])
+            check(have >= by, "zk_%s grew by %d, not %d", key, have, by)
+
+        grew("cnt_updatelatency", 1)
+        grew("cnt_readlatency", 10)
+        grew("cnt_node_changed_watch_count", 1)
+        grew("sum_node_changed_watch_count", 1)
+        grew("watch_bytes", 28 + len(path))
+        grew("response_bytes", 16 + 68 + 10 * (16 + 4 + 5 + 68))
+        grew("cnt_propagation_latency", 1)
+        grew("prep_processor_request_queued", 1)
+        same(int(after["zk_watch_count"]), int(before["zk_watch_count"]) - 1, "watch_count")
+    drops = int(mntr()["zk_connection_drop_count"])
+    c = Conn()
+    c.sock.close()
+    until(lambda: int(mntr()["zk_connection_drop_count"]) > drops, "connection_drop_count grows")
+
+
 @case
 def word_conf():
     values = dict(line.split("=", 1) for line in zk.four_letters("conf").strip().split("\n"))
@@ -127,6 +246,8 @@ def word_conf():
                       ("minSessionTimeout", "4000"), ("maxSessionTimeout", "40000"),
                       ("serverId", "0")):
         same(values.get(key), want, key + " of conf")
+    for key in ("dataDir", "dataLogDir"):
+        check(re.fullmatch(r"/.*/version-2", values[key]), "%s=%s", key, values[key])
     for key in ("secureClientPort", "dataDir", "dataDirSize", "dataLogDir", "dataLogSize",
                 "clientPortListenBacklog"):
         check(key in values, "conf has no %s", key)

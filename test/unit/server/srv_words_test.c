@@ -167,6 +167,81 @@ static void mntr(void **state)
 	fake_free(f);
 }
 
+/** The line "zk_KEY<tab>VALUE" must be there, once. */
+static void has(const char *text, const char *key, const char *value)
+{
+	char line[200];
+	const char *at;
+
+	snprintf(line, sizeof(line), "zk_%s\t%s\n", key, value);
+	at = strstr(text, line);
+	if (!at)
+		fail_msg("no %s in:\n%s", line, text);
+	snprintf(line, sizeof(line), "\nzk_%s\t", key);
+	at = strstr(text, line);
+	assert_true(at == NULL || strstr(at + 1, line) == NULL);
+}
+
+/* latencies, watches fired, bytes, and what others have registered */
+static void mntr_figures(void **state)
+{
+	static _Atomic uint64_t files = 5, level = 7;
+	static _Atomic uint64_t slots[ZK_HIST_SLOTS];
+	static struct zk_metric fsync = {.slot = slots};
+	struct fake *f = fake_new(NULL);
+	struct fake_conn *fc = fake_session(f), *other = fake_session(f);
+	const char *text;
+
+	(void)state;
+	metrics_counter(&f->shared.metrics, "snap_count", &files);
+	metrics_gauge(&f->shared.metrics, "log_level", &level);
+	metrics_summary(&f->shared.metrics, "fsynctime", &fsync);
+	zk_metric_add(&fsync, 3);
+	fake_tx(f, ZK_OP_CREATE, "/a", "x");
+	fake_settle(f);
+	ask_path(fc, 1, ZK_OP_GET_DATA, "/a", true);
+	ask_path(other, 1, ZK_OP_GET_DATA, "/a", true);
+	fake_settle(f);
+	f->hold = true;
+	ask_set(fc, 2, "/a", "b");
+	fake_settle(f);
+	f->now_ns += 7000000;
+	f->hold = false;
+	fake_settle(f);
+	text = word(f, "mntr");
+	has(text, "cnt_updatelatency", "1");
+	has(text, "max_updatelatency", "7");
+	has(text, "p99_updatelatency", "7");
+	has(text, "cnt_readlatency", "2");
+	has(text, "avg_readlatency", "0.0");
+	has(text, "cnt_node_changed_watch_count", "1");
+	has(text, "max_node_changed_watch_count", "2");
+	has(text, "cnt_node_created_watch_count", "0");
+	has(text, "watch_bytes", "60"); /* 2 x (16 + 12 + 2) */
+	has(text, "snap_count", "5");
+	has(text, "log_level", "7");
+	has(text, "avg_fsynctime", "3.0");
+	has(text, "p999_fsynctime", "3");
+	has(text, "diff_count", "0");
+	has(text, "avg_election_time", "0.0");
+	has(text, "connection_drop_count", "0");
+	fake_gone(other);
+	assert_string_equal(word(f, "srst"), "Server stats reset.\n");
+	text = word(f, "mntr");
+	has(text, "cnt_updatelatency", "0");
+	has(text, "p99_updatelatency", "0");
+	has(text, "max_node_changed_watch_count", "0");
+	has(text, "snap_count", "0");
+	has(text, "log_level", "7");
+	has(text, "cnt_fsynctime", "0");
+	files = 6;
+	fake_gone(fc);
+	text = word(f, "mntr");
+	has(text, "snap_count", "1");
+	has(text, "connection_drop_count", "1");
+	fake_free(f);
+}
+
 static void cons_and_stat(void **state)
 {
 	struct fake *f = fake_new(NULL);
@@ -494,23 +569,15 @@ static void dates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(simple),
-		cmocka_unit_test(first_bytes_only),
-		cmocka_unit_test(whitelist),
-		cmocka_unit_test(srvr),
-		cmocka_unit_test(mntr),
-		cmocka_unit_test(cons_and_stat),
-		cmocka_unit_test(gathers_in_line),
-		cmocka_unit_test(trace_mask),
-		cmocka_unit_test(envi),
-		cmocka_unit_test(resets),
-		cmocka_unit_test(watches),
-		cmocka_unit_test(long_watches),
-		cmocka_unit_test(cores_in_order),
-		cmocka_unit_test(dump),
-		cmocka_unit_test(dates),
-		cmocka_unit_test(averages),
-		cmocka_unit_test(limits_table),
+		cmocka_unit_test(simple),        cmocka_unit_test(first_bytes_only),
+		cmocka_unit_test(whitelist),     cmocka_unit_test(srvr),
+		cmocka_unit_test(mntr),          cmocka_unit_test(mntr_figures),
+		cmocka_unit_test(cons_and_stat), cmocka_unit_test(gathers_in_line),
+		cmocka_unit_test(trace_mask),    cmocka_unit_test(envi),
+		cmocka_unit_test(resets),        cmocka_unit_test(watches),
+		cmocka_unit_test(long_watches),  cmocka_unit_test(cores_in_order),
+		cmocka_unit_test(dump),          cmocka_unit_test(dates),
+		cmocka_unit_test(averages),      cmocka_unit_test(limits_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
