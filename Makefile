@@ -173,7 +173,7 @@ test-clients: all
 # The same requests to Debian's Apache ZooKeeper and to zokord, every field compared.
 .PHONY: test-diff
 test-diff: all
-	@test/clients/diff/run.sh
+	@test/clients/diff/run.sh --at-least 300,20000
 
 arch: $(foreach l,$(LIBS),$(call lib,$(l)))
 	@test/arch/arch.sh $(BUILD)
@@ -184,7 +184,7 @@ tidy: all
 LINT_C := $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC)
 LINT_H := $(sort $(wildcard core/*.h core/*/*.h dp/*/*.h dp/*/*/*.h ctl/*/*.h bench/*.h test/*/*.h test/*/*/*.h))
 LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c))
-LINT_SH := $(sort $(wildcard test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)
+LINT_SH := $(sort $(wildcard test/*/*/*.sh test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell
 lint: lint-format lint-tidy lint-cppcheck lint-shell
 lint-format:

@@ -7,12 +7,8 @@
 # zokor   starts build/zokord (the default); apache starts Debian's ZooKeeper, which shows that
 #         the tests themselves are right.
 #
-# Environment:
+# Environment: that of lib/server.sh, and
 #   BUILD             where compiled tests go (default build/test/clients)
-#   ZOKORD            the server binary (default build/zokord)
-#   APACHE_CLASSPATH  another release of Apache ZooKeeper than Debian's 3.8
-#   APACHE_LINE       the line of that release, 3.8 (default) or 3.9
-#   ZOKOR_CONF_EXTRA  further configuration lines for zokord, such as dp.cores=0,1
 #   OPS               operations of the test history (default 2,000,000)
 #   VERBOSE           when set, print every case and not only the failed ones
 #
@@ -22,20 +18,12 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-top=$(cd "$here/../.." && pwd)
+# shellcheck source=test/clients/lib/server.sh
+. "$here/lib/server.sh"
 default_tests=(zkcli zkcli_more java curator c_client kazoo node raw words watch_order history)
 more_tests=()
 
 build=${BUILD:-$top/build/test/clients}
-zokord=${ZOKORD:-$top/build/zokord}
-python=/usr/bin/python3
-jars=/usr/share/java
-
-address=127.181.0.1
-host_address=127.181.0.254
-port=2181
-# Every four-letter word but stmk, so that a word outside the list can be tried too.
-words=ruok,srvr,stat,mntr,conf,cons,isro,envi,dirs,dump,wchs,wchp,wchc,crst,srst,gtmk,hash
 
 # The one test that has a server of its own, with TTL nodes and a reaper that is in a hurry. The check
 # interval is a system property in Apache and a line of zoo.cfg in zokor.
@@ -46,54 +34,6 @@ extended=
 passed=0
 failed=0
 skipped=0
-server_pid=
-ns=
-tmp=
-
-die()
-{
-	echo "run.sh: $*" >&2
-	exit 2
-}
-
-in_ns()
-{
-	ip netns exec "$ns" "$@"
-}
-
-# Stop the server by its pid; the status is that of the server, 137 when it had to be killed.
-stop_server()
-{
-	local pid=$server_pid i
-
-	server_pid=
-	[ -n "$pid" ] || return 0
-	kill -TERM "$pid" 2>/dev/null
-	for ((i = 0; i < 150; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-}
-
-# shellcheck disable=SC2317 # called by the trap
-cleanup()
-{
-	local status=$? pid
-
-	trap - EXIT INT TERM HUP
-	stop_server
-	if [ -n "$ns" ]; then
-		# Whatever still runs in our own namespace was started by one of our tests.
-		for pid in $(ip netns pids "$ns" 2>/dev/null); do
-			kill -KILL "$pid" 2>/dev/null
-		done
-		ip netns del "$ns" 2>/dev/null
-	fi
-	[ -z "$tmp" ] || rm -rf "$tmp"
-	exit "$status"
-}
 
 # Is $1 older than any of the files that follow?
 stale()
@@ -144,7 +84,6 @@ build_node()
 
 java_cp=$jars/zookeeper.jar:$jars/zookeeper-jute.jar:$jars/curator-client.jar
 java_cp=$java_cp:$jars/curator-framework.jar:$jars/curator-recipes.jar:$jars/slf4j-simple.jar
-java_opts=(-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto)
 
 build_test()
 {
@@ -181,78 +120,25 @@ run_test()
 	esac
 }
 
-start_apache()
+# The server that the next test needs, on the data of the one before; false: it does not serve.
+start_server()
 {
-	cat >"$tmp/server.cfg" <<-EOF
-		clientPort=$port
-		clientPortAddress=$address
-		tickTime=2000
-		dataDir=$tmp/data
-		4lw.commands.whitelist=$words
-		admin.enableServer=false
-		maxClientCnxns=0
-	EOF
-	local reaper=()
+	conf[0]=tickTime=2000
+	apache_opts=()
 	if [ -n "$extended" ]; then
-		echo "extendedTypesEnabled=true" >>"$tmp/server.cfg"
-		reaper=("-Dznode.container.checkIntervalMs=$reaper_check_ms")
+		conf[0]+='\nextendedTypesEnabled=true'
+		if [ "$kind" = apache ]; then
+			apache_opts=("-Dznode.container.checkIntervalMs=$reaper_check_ms")
+		else
+			conf[0]+="\nznode.container.checkIntervalMs=$reaper_check_ms"
+		fi
 	fi
-	ip netns exec "$ns" setpriv --pdeathsig KILL \
-		java "${java_opts[@]}" "${reaper[@]}" -Djava.net.preferIPv4Stack=true \
-		-Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true \
-		-cp "${APACHE_CLASSPATH:-$jars/zookeeper.jar:$jars/slf4j-simple.jar}" \
-		org.apache.zookeeper.server.quorum.QuorumPeerMain "$tmp/server.cfg" \
-		>"$tmp/server.log" 2>&1 &
-	server_pid=$!
-}
-
-start_zokor()
-{
-	cat >"$tmp/server.cfg" <<-EOF
-		dp.device=tap:zk0
-		dp.address=$address/24
-		dp.tapHostAddress=$host_address/24
-		clientPort=$port
-		tickTime=2000
-		dataDir=$tmp/data
-		4lw.commands.whitelist=$words
-		maxClientCnxns=0
-	EOF
-	if [ -n "$extended" ]; then
-		printf '%s\n' extendedTypesEnabled=true \
-			"znode.container.checkIntervalMs=$reaper_check_ms" >>"$tmp/server.cfg"
-	fi
-	[ -z "${ZOKOR_CONF_EXTRA:-}" ] || printf '%b\n' "$ZOKOR_CONF_EXTRA" >>"$tmp/server.cfg"
-	ip netns exec "$ns" setpriv --pdeathsig KILL "$zokord" "$tmp/server.cfg" \
-		>"$tmp/server.log" 2>&1 &
-	server_pid=$!
-}
-
-# One srvr command; true when the answer names the server's mode.
-serves()
-{
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	in_ns timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf srvr >&3 && cat <&3' \
-		"$address" "$port" 2>/dev/null | grep -q '^Mode: '
-}
-
-wait_until_served()
-{
-	local i
-
-	for ((i = 0; i < 100; i++)); do
-		kill -0 "$server_pid" 2>/dev/null || return 1
-		serves && return 0
-		sleep 0.2
-	done
+	server_start 0 "$kind" "$zokor_address"
+	server_wait 0 && return 0
+	echo "FAIL the server${1:+ for $1} did not begin to serve"
+	server_tail 0
+	failed=$((failed + 1))
 	return 1
-}
-
-server_tail()
-{
-	echo "--- last lines of the server's log"
-	tail -n 30 "$tmp/server.log"
-	echo "---"
 }
 
 one_test()
@@ -279,8 +165,8 @@ one_test()
 			bad=1
 		fi
 	fi
-	if ! kill -0 "$server_pid" 2>/dev/null; then
-		wait "$server_pid"
+	if ! server_alive 0; then
+		wait "${server_pids[0]}"
 		echo "FAIL $name: the server ended with status $?" >>"$out"
 		bad=$((bad + 1))
 	fi
@@ -289,7 +175,7 @@ one_test()
 	echo "$name: $ok ok, $bad failed, $((SECONDS - begin)) s"
 	if [ "$bad" -ne 0 ]; then
 		grep -v '^ok ' "$out" | tail -n 100
-		server_tail
+		server_tail 0
 	elif [ -n "${VERBOSE:-}" ]; then
 		cat "$out"
 	fi
@@ -310,72 +196,42 @@ for t in "${tests[@]}"; do
 	*) die "no test called $t; there are: ${default_tests[*]} ${more_tests[*]}" ;;
 	esac
 done
-[ "$(id -u)" -eq 0 ] || die "needs root, to make a network namespace"
-[ "$kind" = apache ] || [ -x "$zokord" ] || die "no server binary at $zokord: run make first"
-
-trap cleanup EXIT
-trap 'exit 130' INT TERM HUP
-
+server_binary "$kind"
 mkdir -p "$build" || exit 2
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/zokor-clients.XXXXXX") || exit 2
-mkdir "$tmp/data"
-ns=zkc-$$-$RANDOM
-ip netns add "$ns" || {
-	ns=
-	die "cannot make a network namespace"
-}
-in_ns ip link set lo up || die "cannot bring lo up"
+lab_open clients
 
 # Where 3.8 and 3.9 differ, zokor does what 3.9 does.
 line=3.9
 [ "$kind" = zokor ] || line=${APACHE_LINE:-3.8}
 export ZK_LINE=$line
-export ZK_HOST=$address ZK_PORT=$port ZK_CONNECT=$address:$port ZK_KIND=$kind ZK_TMP=$tmp
-export PYTHONDONTWRITEBYTECODE=1
+export ZK_HOST=$zokor_address ZK_PORT=$port ZK_CONNECT=$zokor_address:$port ZK_KIND=$kind ZK_TMP=$tmp
 export ZK_JAVA_OPTS="${java_opts[*]}"
 
-"start_$kind"
-if ! wait_until_served; then
-	echo "FAIL the server did not begin to serve"
-	server_tail
-	failed=$((failed + 1))
-else
+if start_server; then
 	for t in "${tests[@]}"; do
 		want=
 		[ "$t" != reaper ] || want=1
 		if [ "$want" != "$extended" ]; then
-			stop_server
+			server_stop 0
 			extended=$want
-			"start_$kind"
-			if ! wait_until_served; then
-				echo "FAIL the server for $t did not begin to serve"
-				server_tail
-				failed=$((failed + 1))
-				break
-			fi
+			start_server "$t" || break
 		fi
 		one_test "$t"
-		kill -0 "$server_pid" 2>/dev/null && continue
+		server_alive 0 && continue
 		# The crash is counted; a new server on the same data serves the other tests.
-		stop_server
-		"start_$kind"
-		if ! wait_until_served; then
-			echo "FAIL the server did not come back"
-			server_tail
-			failed=$((failed + 1))
-			break
-		fi
+		server_stop 0
+		start_server "what follows $t" || break
 	done
 fi
 
-stop_server
+server_stop 0
 status=$?
 # A JVM that is ended by SIGTERM exits with 143; zokord promises 0.
 case $kind:$status in
 zokor:0 | apache:143) passed=$((passed + 1)) ;;
 *)
 	echo "FAIL stop: the server ended with status $status"
-	server_tail
+	server_tail 0
 	failed=$((failed + 1))
 	;;
 esac

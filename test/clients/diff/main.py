@@ -154,6 +154,8 @@ def main():
     p.add_argument("--list", action="store_true")
     p.add_argument("-v", dest="verbose", action="store_true")
     p.add_argument("--reproduce", default="test/clients/diff/run.sh", help=argparse.SUPPRESS)
+    p.add_argument("--at-least", metavar="CASES,REQUESTS", default="0,0",
+                   help="fail when fewer scripted cases or random requests were compared")
     p.add_argument("seeds", nargs="?", type=int, default=20, help="how many random runs")
     options = p.parse_intermixed_args()
 
@@ -180,6 +182,7 @@ def main():
     else:
         t.scripted(chosen)
         whole = options.only is None
+        enough(t, "scripted cases", len(chosen), options, 0)
         for why in sorted({c.needs39 for c in left_out}):
             print("left out: %d cases that need a reference of line 3.9: %s" % (
                 sum(c.needs39 == why for c in left_out), why))
@@ -196,12 +199,20 @@ def main():
     sys.exit(1 if t.failed else 0)
 
 
+def enough(t, what, count, options, which):
+    least = int(options.at_least.split(",")[which])
+    if count < least:
+        t.failed += 1
+        print("FAIL %d %s, there must be %d" % (count, what, least))
+
+
 def everything(t, options):
     begin, before = time.monotonic(), t.requests
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         t.random(seed, options.requests)
     print("random: %d runs from seed %d, %d requests, %.1f s" % (
         options.seeds, options.first_seed, t.requests - before, time.monotonic() - begin))
+    enough(t, "random requests", t.requests - before, options, 1)
     for r in rules.RULES:
         if rules.applies(r, *options.sides):
             print("rule %s (%s): used %d times" % (r.name, r.line, r.used))
