@@ -4,7 +4,6 @@
 #include "core/server/leader_int.h"
 
 enum {
-	SESSIONS_MAX_DEFAULT = 1000000,
 	PENDING_MAX_DEFAULT = 4096,
 	COLLECT_BUDGET = 64, /* objects unlinked per tick */
 	RUN_BUDGET = 64      /* left-over applies per tick */
@@ -54,7 +53,7 @@ enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct l
 	memset(l, 0, sizeof(*l));
 	l->conf = *conf;
 	if (!l->conf.sessions_max)
-		l->conf.sessions_max = SESSIONS_MAX_DEFAULT;
+		l->conf.sessions_max = LEADER_SESSIONS_MAX;
 	if (!l->conf.pending_max)
 		l->conf.pending_max = PENDING_MAX_DEFAULT;
 	if (!l->conf.jute_maxbuffer)
@@ -72,6 +71,7 @@ enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct l
 		return err;
 	}
 	leader_reaper_init(l);
+	leader_snap_init(l);
 	*out = l;
 	return ZK_EOK;
 }

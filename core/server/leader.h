@@ -20,7 +20,9 @@
 #include "core/tree/tree.h"
 #include "core/txn/auth.h"
 
-enum { LEADER_CORES_MAX = MSG_CORES_MAX };
+struct snap_desk;
+
+enum { LEADER_CORES_MAX = MSG_CORES_MAX, LEADER_SESSIONS_MAX = 1000000 };
 
 struct leader_log {
 	void *ctx;
@@ -28,6 +30,8 @@ struct leader_log {
 	 *  (spec/disk-format.md section 2). Borrowed for the call. @return false when the stage is
 	 * full: the leader keeps the request and tries again. */
 	bool (*append)(void *ctx, uint64_t zxid, struct zk_span txn);
+	/** The next transaction begins a new file. NULL: there are no files. */
+	void (*roll)(void *ctx);
 };
 
 struct leader_conf {
@@ -40,7 +44,7 @@ struct leader_conf {
 	uint8_t server_id; /* top byte of session ids; 1 standalone */
 	uint32_t tick_ms;
 	uint32_t touch_lag_ms; /* how late a MSG_TOUCH may be: sessions expire that much later */
-	uint32_t sessions_max; /* 0 = 1,000,000 */
+	uint32_t sessions_max; /* 0 = LEADER_SESSIONS_MAX */
 	uint32_t pending_max;  /* transactions between prep and apply */
 	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
 	/* znode.container.*: checkIntervalMs, 0 = 60000; maxPerMinute, 0 = 10000;
@@ -48,6 +52,10 @@ struct leader_conf {
 	uint32_t reap_interval_ms, reap_per_minute;
 	uint64_t reap_never_used_ms;
 	uint32_t jute_maxbuffer;
+	struct snap_desk *snap_desk; /* NULL: no snapshots; borrowed (core/server/leader_snap.h) */
+	uint32_t snap_count;         /* 0 = 100000 */
+	uint64_t snap_size_bytes;    /* 0 = off */
+	uint64_t snap_seed;          /* of the triggers' randomness */
 };
 
 struct leader;

@@ -39,14 +39,6 @@ static void part_close(struct leader *l, struct part *p)
 	leader_commit(l, p->m->h.core, sizeof(*p->m) + p->n);
 }
 
-/** The session in record @p i of the table, NULL when it is free. */
-static const struct session *session_in(const struct leader *l, uint32_t i)
-{
-	const struct session *s = &l->sessions.chunk[i / SESSION_CHUNK][i % SESSION_CHUNK];
-
-	return session_find(&l->sessions, s->id) == s ? s : NULL;
-}
-
 /** @return false: the ring is full. */
 static bool put_sessions(struct leader *l, const struct msg_gather *ask, struct leader_dump *d)
 {
@@ -55,7 +47,7 @@ static bool put_sessions(struct leader *l, const struct msg_gather *ask, struct 
 	if (!part_open(l, ask, GATHER_SESSIONS, GATHER_TEXT_MAX, &p))
 		return false;
 	while (d->index < l->sessions.used && p.cap - p.n >= RECORD_FIXED + NAME_MAX) {
-		const struct session *s = session_in(l, d->index++);
+		const struct session *s = session_at(&l->sessions, d->index++);
 		int n;
 
 		if (!s)
@@ -122,7 +114,7 @@ static bool put_owners(struct leader *l, const struct msg_gather *ask, struct le
 	if (!part_open(l, ask, GATHER_OWNERS, cap, &p))
 		return false;
 	for (unsigned looked = 0; d->index < l->sessions.used && looked < 1024; looked++) {
-		const struct session *s = session_in(l, d->index);
+		const struct session *s = session_at(&l->sessions, d->index);
 
 		if (s && !put_nodes(l, s->id, d, &p))
 			break;

@@ -6,6 +6,7 @@
 #include "core/base/assert.h"
 #include "core/base/metric.h"
 #include "core/server/leader.h"
+#include "core/server/leader_snap.h"
 #include "core/session/session.h"
 #include "core/txn/prep.h"
 
@@ -79,6 +80,18 @@ struct leader_reaper {
 	bool in_round;
 };
 
+/* Snapshots: when the next one is due, and how far the one that is being taken is. */
+struct leader_snap {
+	struct snap_desk *desk;         /* NULL: none are taken */
+	int hold;                       /* -1: none stands */
+	uint32_t next, end;             /* records of the session table still to be copied */
+	uint64_t due_zxid;              /* take one when this has been applied; 0: none is due */
+	uint64_t txns, bytes;           /* logged since the log began its file */
+	uint64_t txns_over, bytes_over; /* above this: a new file, a snapshot */
+	uint64_t count, size_bytes;     /* snapCount, snapSizeLimitInKb; size 0 = no limit */
+	uint64_t rng;
+};
+
 struct leader {
 	struct leader_conf conf;
 	struct prep prep;
@@ -94,6 +107,7 @@ struct leader {
 	uint32_t dirty; /* cores whose ring has unpublished records */
 	struct core_lag core[LEADER_CORES_MAX];
 	struct leader_reaper reaper;
+	struct leader_snap snap;
 	struct leader_counters count;
 	struct zk_metric metric[LEADER_METRICS];
 	_Atomic uint64_t slots[LEADER_METRICS][ZK_HIST_SLOTS];
@@ -160,6 +174,15 @@ enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m);
 void leader_on_touch(struct leader *l, const struct msg_touch *m, size_t n);
 void leader_on_detach(struct leader *l, const struct msg_session *m);
 unsigned leader_expire(struct leader *l, int64_t wall_ms);
+
+/* leader_snap.c */
+void leader_snap_init(struct leader *l);
+/** The log stage has taken a transaction of @p bytes. */
+void leader_snap_logged(struct leader *l, uint64_t zxid, size_t bytes);
+/** Everything that @p zxid changes, sessions too, has been changed. */
+void leader_snap_applied(struct leader *l, uint64_t zxid);
+/** A session is about to leave the table, because its closeSession has been applied. */
+void leader_snap_session_gone(struct leader *l, const struct session *e);
 
 /* leader_reaper.c */
 void leader_reaper_init(struct leader *l);

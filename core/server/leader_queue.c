@@ -85,9 +85,11 @@ void leader_log_flush(struct leader *l)
 	for (; l->unlogged != l->tail; l->unlogged++) {
 		const struct entry *e = entry_at(l, l->unlogged);
 
-		if (e->kind != ENTRY_ANSWER &&
-		    !l->conf.log.append(l->conf.log.ctx, e->zxid, e->bytes))
+		if (e->kind == ENTRY_ANSWER)
+			continue;
+		if (!l->conf.log.append(l->conf.log.ctx, e->zxid, e->bytes))
 			return;
+		leader_snap_logged(l, e->zxid, e->bytes.n);
 	}
 }
 
@@ -140,6 +142,7 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 
 static void session_gone(struct leader *l, struct session *s)
 {
+	leader_snap_session_gone(l, s);
 	session_remove(&l->sessions, s);
 	leader_set(&l->count.sessions, l->sessions.n);
 }
@@ -245,6 +248,8 @@ unsigned leader_run(struct leader *l, unsigned budget)
 		if (!done)
 			break;
 		l->head++;
+		if (e->kind != ENTRY_ANSWER)
+			leader_snap_applied(l, e->zxid);
 	}
 	leader_set(&l->count.outstanding, l->tail - l->head);
 	return n;

@@ -39,6 +39,7 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 		leader_inc(&l->count.refused_sessions);
 		return ZK_EOK;
 	}
+	s->created_zxid = in.zxid;
 	in.session = s->id;
 	if (prep_create_session(&l->prep, &in, m->timeout_ms, &out) != ZK_EOK) {
 		l->sessions.next_id--;

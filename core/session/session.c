@@ -120,6 +120,24 @@ struct session *session_find(const struct session_table *t, uint64_t id)
 	return NULL;
 }
 
+struct session *session_at(const struct session_table *t, uint32_t i)
+{
+	struct session *s = at(t, i + 1);
+
+	zk_assert(i < t->used);
+	return session_find(t, s->id) == s ? s : NULL;
+}
+
+uint32_t session_record(const struct session_table *t, const struct session *s)
+{
+	uint32_t i = *head_of(t, s->id);
+
+	while (i && at(t, i) != s)
+		i = at(t, i)->next;
+	zk_assert(i);
+	return i - 1;
+}
+
 static void link_bucket(struct session_table *t, struct session *s)
 {
 	zk_list_add_tail(&t->bucket[s->bucket % SESSION_BUCKETS], &s->link);

@@ -25,6 +25,7 @@ struct session_owner {
 struct session {
 	uint64_t id;
 	uint64_t bucket;         /* expires when this one is due */
+	uint64_t created_zxid;   /* of its createSession; 0: was there at the start */
 	uint64_t ephemeral_zxid; /* last transaction that may have created an ephemeral of it */
 	uint64_t last_seq;       /* the leader's: its last entry in the pending queue */
 	struct zk_list link;     /* in a bucket, possibly an earlier one than `bucket` */
@@ -64,6 +65,11 @@ struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_
 
 /** NULL: unknown. Bound: the hash chain. */
 struct session *session_find(const struct session_table *t, uint64_t id);
+
+/** The session in record @p i < t->used, NULL when that is free. Bound: the hash chain. */
+struct session *session_at(const struct session_table *t, uint32_t i);
+/** The record of a session that is in the table. Bound: the hash chain. */
+uint32_t session_record(const struct session_table *t, const struct session *s);
 
 /** It showed life at @p at_ns. Never brings its expiry forward; nothing when it is closing. */
 void session_touch(struct session_table *t, struct session *s, uint64_t at_ns);

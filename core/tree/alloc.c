@@ -11,6 +11,7 @@ enum {
 	SPARE_OBJS = 256,
 	RESERVE_MIN_BYTES = 2 * ZK_SLAB_REGION_BYTES,
 	RESERVE_SHARE = 32,
+	SHORT_SHARE = 8,
 	RESERVE_DIRECT_BYTES = 256 << 10,
 	RESERVE_MAX_BYTES = 256 << 20
 };
@@ -91,6 +92,21 @@ static size_t reserve(const struct tree_alloc *a)
 	if (r > RESERVE_MAX_BYTES)
 		r = RESERVE_MAX_BYTES;
 	return r + reserve_direct(a);
+}
+
+size_t tree_alloc_left(const struct tree_alloc *a)
+{
+	const struct zk_mem *m = a->mem;
+
+	if (m->limit_bytes == 0)
+		return SIZE_MAX;
+	return (m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0) +
+	       zk_slab_pool_free_bytes(&a->pool);
+}
+
+bool tree_alloc_short(const struct tree_alloc *a)
+{
+	return tree_alloc_left(a) < a->mem->limit_bytes / SHORT_SHARE + reserve(a);
 }
 
 bool tree_alloc_room(const struct tree_alloc *a, size_t bytes, size_t node_bytes,

@@ -31,6 +31,12 @@ void *tree_alloc_get(struct tree_alloc *a, size_t n);
 /** @p n as given to get; NULL is allowed. */
 void tree_alloc_put(struct tree_alloc *a, void *p, size_t n);
 
+/** Bytes of the limit that are not in use; SIZE_MAX without a limit. */
+size_t tree_alloc_left(const struct tree_alloc *a);
+
+/** Is less left than an eighth of the limit above the reserve? */
+bool tree_alloc_short(const struct tree_alloc *a);
+
 /** Room for @p bytes of path, data and ACL not yet applied, with the reserve for deletes and
  * bookkeeping left alone? */
 bool tree_alloc_room(const struct tree_alloc *a, size_t bytes, size_t node_bytes,

@@ -18,6 +18,8 @@ uint64_t tree_horizon(struct tree *t)
 			low = v < low ? v : low;
 		}
 	}
+	for (unsigned i = 0; i < TREE_HOLDS_MAX; i++)
+		low = t->holds[i].zxid < low ? t->holds[i].zxid : low;
 	zk_assert(low >= t->horizon);
 	t->horizon = low;
 	return low;

@@ -109,6 +109,12 @@ struct tree_reader {
 
 #define TREE_PIN_FREE UINT64_MAX
 
+/* Apply core. */
+struct tree_hold {
+	uint64_t zxid;    /* TREE_PIN_FREE: not taken */
+	size_t used_then; /* bytes in use when it was taken */
+};
+
 /* Counters: written by the apply core, read by anybody, relaxed. */
 struct tree_counters {
 	_Atomic uint64_t nodes, ephemerals, data_bytes, versions, garbage, memory_bytes;
@@ -137,6 +143,7 @@ struct tree {
 	struct tree_garbage unlinked;
 	unsigned batches_out;
 	unsigned n_readers;
+	struct tree_hold holds[TREE_HOLDS_MAX];
 	struct tree_counters count;
 	struct tree_reader readers[TREE_READERS_MAX];
 };
@@ -201,8 +208,12 @@ void tree_reap_add(struct tree *t, struct tree_node *n, uint64_t owner);
 /** Unlink @p n if it is linked. */
 void tree_reap_del(struct tree_node *n);
 
-/** The lowest visible zxid or pin of all readers; the last ended zxid when there is none. */
+/** The lowest visible zxid or pin of all readers, or hold; the last ended zxid when there is none.
+ */
 uint64_t tree_horizon(struct tree *t);
+
+/* hold.c */
+void tree_holds_init(struct tree *t);
 
 /** Number of the change record that the slowest reader will read next. */
 uint64_t tree_log_lowest(const struct tree *t);

@@ -218,6 +218,7 @@ enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
 	t->changes_soft_max = conf->changes_soft_max;
 	tree_alloc_init(&t->alloc, conf->mem);
 	tree_reap_init(t);
+	tree_holds_init(t);
 	if (acl_cache_init(&t->acls, conf->mem, conf->key) != ZK_EOK)
 		goto no_acls;
 	if (tree_sessions_init(&t->sessions, conf->mem, &t->alloc) != ZK_EOK)

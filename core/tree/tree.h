@@ -37,7 +37,7 @@ struct tree_version;
 struct tree_reader;
 struct tree_garbage;
 
-enum { TREE_READERS_MAX = 64, TREE_PINS_MAX = 16 /* per reader */ };
+enum { TREE_READERS_MAX = 64, TREE_PINS_MAX = 16 /* per reader */, TREE_HOLDS_MAX = 4 };
 
 struct tree_conf {
 	struct zk_mem *mem;     /* the apply core's; also the limit of the data */
@@ -220,6 +220,31 @@ struct tree_garbage *tree_garbage_take(struct tree *t);
 /** Free up to @p budget objects of a batch after its grace period. @return true when the batch is
  * done (and the pointer dead). Apply core. */
 bool tree_garbage_free(struct tree *t, struct tree_garbage *g, unsigned budget);
+
+/* ---- holds: a state kept for somebody else
+ * --------------------------------------------------------
+ *
+ * The apply core keeps the state of the last ended transaction for a thread that reads it at
+ * leisure: the snapshot writer. As long as the hold stands, the nodes, versions, data and ACL lists
+ * of that state stay where they are, across quiescent points, and so does the cursor of a listing;
+ * child tables and the index do not, so that thread is a registered RCU reader all the same. A hold
+ * may be taken back at any time: the thread is told so before, and looks for the word after each
+ * quiescent point, before it touches anything.
+ */
+
+/** Keep the state of tree_last_zxid(). @return a hold >= 0, -1 when there are TREE_HOLDS_MAX. Apply
+ * core, outside of a transaction. */
+int tree_hold_take(struct tree *t);
+uint64_t tree_hold_zxid(const struct tree *t, int hold);
+void tree_hold_drop(struct tree *t, int hold);
+
+/** By how many bytes the tree has grown since: what is kept for the hold, and what has come. */
+size_t tree_hold_grown(const struct tree *t, int hold);
+
+/** Is memory so short that the hold should go: less than an eighth of the limit is left for writes,
+ * and what has come since the hold was taken is a quarter of that or more? Apply core; bound:
+ * constant. */
+bool tree_hold_strained(const struct tree *t, int hold);
 
 /* ---- counters: any thread, relaxed
  * ---------------------------------------------------------------- */

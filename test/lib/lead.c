@@ -25,6 +25,14 @@ static bool log_append(void *ctx, uint64_t zxid, struct zk_span txn)
 	return true;
 }
 
+static void log_roll(void *ctx)
+{
+	struct lead *d = ctx;
+
+	d->rolls++;
+	d->rolled_zxid = d->logged;
+}
+
 struct lead *lead_open(const struct lead_opt *opt)
 {
 	struct lead *d = calloc(1, sizeof(*d));
@@ -50,11 +58,11 @@ struct lead *lead_open(const struct lead_opt *opt)
 	d->next_xid = 1;
 	c.tree = d->tree;
 	c.mem = &d->mem;
-	c.log = (struct leader_log){d, log_append};
+	c.log = (struct leader_log){.ctx = d, .append = log_append, .roll = log_roll};
 	c.cores = LEAD_CORES;
 	c.server_id = 1;
 	c.tick_ms = 2000;
-	c.sessions_max = 5000;
+	c.sessions_max = LEAD_SESSIONS_MAX;
 	c.touch_lag_ms = opt->touch_lag_ms;
 	c.pending_max = opt->pending_max;
 	c.jute_maxbuffer = opt->jute_maxbuffer;
@@ -62,6 +70,10 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.reap_interval_ms = opt->reap_interval_ms;
 	c.reap_per_minute = opt->reap_per_minute;
 	c.reap_never_used_ms = opt->reap_never_used_ms;
+	c.snap_desk = opt->snap_desk;
+	c.snap_count = opt->snap_count;
+	c.snap_size_bytes = opt->snap_size_bytes;
+	c.snap_seed = opt->snap_seed;
 	c.auth.skip_acl = opt->skip_acl;
 	if (opt->super_digest)
 		snprintf(c.auth.super_digest, sizeof(c.auth.super_digest), "%s", opt->super_digest);

@@ -8,7 +8,7 @@
 #include "core/txn/txn.h"
 #include "test/lib/req.h"
 
-enum { LEAD_CORES = 2, LEAD_OUT_MAX = 4096, LEAD_LOG_MAX = 1 << 16 };
+enum { LEAD_CORES = 2, LEAD_OUT_MAX = 4096, LEAD_LOG_MAX = 1 << 16, LEAD_SESSIONS_MAX = 5000 };
 
 /** A record that came out of a ring, copied. */
 struct lead_out {
@@ -41,6 +41,9 @@ struct lead_opt {
 	uint64_t reap_never_used_ms;
 	size_t changes_soft_max; /* 0 = 65536 */
 	const char *super_digest;
+	struct snap_desk *snap_desk;
+	uint32_t snap_count;
+	uint64_t snap_size_bytes, snap_seed;
 	size_t tree_limit;              /* bytes; 0 = none */
 	void (*prepare)(struct tree *); /* called before the leader is made: what a recovery does */
 };
@@ -55,6 +58,8 @@ struct lead {
 	int64_t wall_ms;
 	uint64_t logged;      /* last zxid the log stage took */
 	unsigned log_room;    /* appends it still takes; default: no end */
+	unsigned rolls;       /* how often the log was told to begin a new file */
+	uint64_t rolled_zxid; /* behind which transaction the last time */
 	bool late;            /* durable is reported by lead_durable() only */
 	struct lead_txn *log; /* all it took */
 	size_t log_n;
