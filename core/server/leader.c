@@ -345,7 +345,9 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 				     .refused_size = leader_get(&c->refused_size),
 				     .dropped = leader_get(&c->dropped),
 				     .reaped = leader_get(&c->reaped),
-				     .reap_waits = leader_get(&c->reap_waits)};
+				     .reap_waits = leader_get(&c->reap_waits),
+				     .digest_mismatches = leader_get(&c->digest_mismatches),
+				     .digest_mismatch_zxid = leader_get(&c->digest_mismatch_zxid)};
 }
 
 void leader_metrics(struct leader *l, struct metrics *m)

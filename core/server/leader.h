@@ -26,9 +26,10 @@ enum { LEADER_CORES_MAX = MSG_CORES_MAX, LEADER_SESSIONS_MAX = 1000000 };
 
 struct leader_log {
 	void *ctx;
-	/** Take one transaction: header, body, no digest yet, as in the log file's payload
-	 *  (spec/disk-format.md section 2). Borrowed for the call. @return false when the stage is
-	 * full: the leader keeps the request and tries again. */
+	/** Take one transaction: the log file's payload (spec/disk-format.md section 2), which is
+	 * header and body, and the digest of the tree unless it is an error or the tree keeps none.
+	 * Borrowed for the call. @return false when the stage is full: the leader keeps the request
+	 * and tries again. */
 	bool (*append)(void *ctx, uint64_t zxid, struct zk_span txn);
 	/** The next transaction begins a new file. NULL: there are no files. */
 	void (*roll)(void *ctx);
@@ -93,6 +94,8 @@ struct leader_stats {
 	uint64_t dropped;        /* requests of a session that has ended or moved */
 	uint64_t reaped;         /* deleteContainer transactions prepared, failed ones too */
 	uint64_t reap_waits;     /* how often one had to wait for room */
+	/* transactions after which the tree had another digest than they say, and the first one */
+	uint64_t digest_mismatches, digest_mismatch_zxid;
 };
 void leader_stats_get(const struct leader *l, struct leader_stats *out);
 

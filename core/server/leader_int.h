@@ -63,7 +63,7 @@ struct core_lag {
 struct leader_counters {
 	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
-	_Atomic uint64_t requests;
+	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid;
 };
 
 /* Summaries with percentiles, in ms. */

@@ -133,6 +133,11 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 	/* Prep has promised all of this; anything else is a broken tree or a broken prep. */
 	zk_assert(err == ZK_EOK && res->err == e->err && res->tree_fails == 0);
 	zk_assert(res->header.zxid == e->zxid && !(res->reply && res->reply->full));
+	if (res->digest == TXN_DIGEST_WRONG) {
+		if (leader_get(&l->count.digest_mismatches) == 0)
+			leader_set(&l->count.digest_mismatch_zxid, e->zxid);
+		leader_inc(&l->count.digest_mismatches);
+	}
 	prep_applied(&l->prep, e->zxid, e->bytes_end);
 	leader_set(&l->applied_zxid, e->zxid);
 	leader_inc(&l->count.commits);

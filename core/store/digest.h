@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The tree digest (spec/semantics.md section 13; DigestCalculator.java, version 2). */
+/** The digest of a node as a snapshot has it; see core/tree/digest.h. */
 #ifndef ZK_STORE_DIGEST_H
 #define ZK_STORE_DIGEST_H
 

@@ -17,7 +17,7 @@ void txnlog_put_header(struct jute_out *out)
 
 void txnlog_put_record(struct jute_out *out, struct zk_span txn, const uint64_t *digest)
 {
-	size_t n = txn.n + (digest ? STORE_DIGEST_BYTES : 0);
+	size_t n = txn.n + (digest ? TXN_DIGEST_BYTES : 0);
 	uint8_t *p, *payload;
 
 	zk_assert(txn.n >= TXN_HEADER_BYTES && n <= INT32_MAX);
@@ -27,7 +27,7 @@ void txnlog_put_record(struct jute_out *out, struct zk_span txn, const uint64_t 
 	payload = p + TXNLOG_HEAD_BYTES;
 	memcpy(payload, txn.p, txn.n);
 	if (digest) {
-		zk_put32(payload + txn.n, STORE_DIGEST_VERSION);
+		zk_put32(payload + txn.n, TXN_DIGEST_VERSION);
 		zk_put64(payload + txn.n + 4, *digest);
 	}
 	zk_put64(p, store_adler32(STORE_ADLER32_INIT, zk_span_of(payload, n)));
@@ -75,13 +75,13 @@ static enum txnlog_step file_header(struct txnlog_reader *r, struct zk_span *w, 
 /* The payload of a record that has its end byte. */
 static enum txnlog_step payload(struct txnlog_reader *r, uint64_t sum, struct txnlog_item *out)
 {
-	enum store_bad why;
+	enum zk_err err;
 
 	if (sum != store_adler32(STORE_ADLER32_INIT, out->payload))
 		return bad(out, STORE_BAD_SUM);
-	why = store_txn_read(out->payload, &out->txn);
-	if (why != STORE_GOOD)
-		return bad(out, why);
+	err = txn_read(out->payload, &out->txn);
+	if (err != ZK_EOK)
+		return bad(out, err == ZK_ENOTSUP ? STORE_BAD_TYPE : STORE_BAD_TXN);
 	out->order = r->records > 0 && out->txn.header.zxid <= r->last_zxid;
 	r->records++;
 	r->last_zxid = out->txn.header.zxid;

@@ -9,7 +9,8 @@
 #define ZK_STORE_TXNLOG_H
 
 #include "core/base/err.h"
-#include "core/store/op.h"
+#include "core/store/bad.h"
+#include "core/txn/op.h"
 
 #define TXNLOG_MAGIC UINT32_C(0x5a4b4c47) /* "ZKLG" */
 enum {
@@ -32,7 +33,7 @@ void txnlog_put_record(struct jute_out *out, struct zk_span txn, const uint64_t 
 /** How many bytes txnlog_put_record() writes. */
 static inline size_t txnlog_record_bytes(size_t txn_bytes, bool digest)
 {
-	return TXNLOG_FRAME_BYTES + txn_bytes + (digest ? STORE_DIGEST_BYTES : 0);
+	return TXNLOG_FRAME_BYTES + txn_bytes + (digest ? TXN_DIGEST_BYTES : 0);
 }
 
 enum txnlog_step {
@@ -53,7 +54,7 @@ struct txnlog_item {
 	uint64_t at;            /* offset of the record in the file, or of what ended it */
 	uint64_t next;          /* offset behind it, where that is known, else == at */
 	struct zk_span payload; /* in the window */
-	struct store_txn txn;
+	struct txn_record txn;
 	enum txnlog_end end;
 	enum store_bad bad;
 	bool order; /* zxid not above the one before: Apache logs it and goes on */

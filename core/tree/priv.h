@@ -12,6 +12,7 @@
 #include "core/base/list.h"
 #include "core/tree/acl_cache.h"
 #include "core/tree/alloc.h"
+#include "core/tree/digest.h"
 #include "core/tree/ephemeral.h"
 #include "core/tree/index.h"
 #include "core/tree/kids.h"
@@ -46,6 +47,7 @@ enum tree_node_flags {
 	TREE_NODE_EPHEMERAL = 1,  /* eph is in a session's list */
 	TREE_NODE_UNLINK_DUE = 2, /* tombstone passed by the horizon, children still linked */
 	TREE_NODE_REAPABLE = 4,   /* container or TTL: eph is in tree.reap */
+	TREE_NODE_DIGESTED = 8,   /* counts in the tree's digest */
 };
 
 /** Data too large to lie behind a version, shared by versions. */
@@ -84,6 +86,8 @@ struct tree_version {
 		struct tree_node *node; /* tombstone: the node to unlink */
 	};
 	struct tree_version *queue; /* apply: next in the retire queue, then in the garbage */
+	uint32_t content;           /* apply: tree_digest_content(), if the node is DIGESTED */
+	uint32_t sum;               /* apply: what it adds to tree.digest */
 	uint8_t bytes[];
 };
 
@@ -103,7 +107,8 @@ struct tree_reader {
 	/* owner only */
 	_Alignas(ZK_CACHE_LINE) struct tree *tree;
 	struct tree_log_cursor cursor;
-	uint64_t end_zxid;             /* of the END record consumed last */
+	uint64_t end_zxid, end_digest; /* of the END record consumed last */
+	uint64_t digest;               /* at visible */
 	_Atomic uint64_t pins_refused; /* relaxed, counter */
 };
 
@@ -118,6 +123,13 @@ struct tree_hold {
 /* Counters: written by the apply core, read by anybody, relaxed. */
 struct tree_counters {
 	_Atomic uint64_t nodes, ephemerals, data_bytes, versions, garbage, memory_bytes;
+};
+
+/* A ring of digests that any thread may copy; entry n is in slot n % MAX. Written by the apply
+ * core: tree_past_add() and tree_digest_history() say how they go together. */
+struct tree_past {
+	_Atomic uint64_t begun, done; /* entries */
+	_Atomic uint64_t zxid[TREE_DIGESTS_MAX], digest[TREE_DIGESTS_MAX];
 };
 
 struct tree {
@@ -139,12 +151,15 @@ struct tree {
 	bool open;
 	uint64_t last_zxid; /* of the last ended transaction */
 	uint64_t horizon;   /* as last computed */
+	uint64_t digest;    /* sum of the newest versions' */
+	bool digest_kept;
 	struct tree_version *retire_first, *retire_last;
 	struct tree_garbage unlinked;
 	unsigned batches_out;
 	unsigned n_readers;
 	struct tree_hold holds[TREE_HOLDS_MAX];
 	struct tree_counters count;
+	struct tree_past past;
 	struct tree_reader readers[TREE_READERS_MAX];
 };
 
@@ -200,6 +215,39 @@ void tree_version_free(struct tree *t, struct tree_version *v);
 /** Give @p v a copy of @p data. false: no memory. */
 bool tree_version_put_data(struct tree *t, struct tree_version *v, struct zk_span data);
 void tree_version_drop_data(struct tree *t, struct tree_version *v);
+
+/* past.c */
+void tree_past_add(struct tree *t, uint64_t zxid, uint64_t digest);
+
+/** What @p v adds to the digest as the newest version of @p n, after its fields have changed. Its
+ * content part must be right. */
+static inline void tree_sum(struct tree *t, const struct tree_node *n, struct tree_version *v)
+{
+	if (!(n->flags & TREE_NODE_DIGESTED))
+		return;
+
+	uint32_t sum = tree_digest_node(v->content, &(struct tree_raw){.czxid = v->czxid,
+								       .mzxid = v->mzxid,
+								       .pzxid = v->pzxid,
+								       .ctime = v->ctime,
+								       .mtime = v->mtime,
+								       .version = v->version,
+								       .cversion = v->cversion,
+								       .aversion = v->aversion,
+								       .owner = v->owner});
+
+	t->digest += (uint64_t)sum - v->sum;
+	v->sum = sum;
+}
+
+/** Its data have changed, too. */
+static inline void tree_sum_data(struct tree *t, const struct tree_node *n, struct tree_version *v,
+				 struct zk_span data)
+{
+	if (n->flags & TREE_NODE_DIGESTED)
+		v->content = tree_digest_content(zk_span_of(n->path, n->path_len), data);
+	tree_sum(t, n, v);
+}
 
 /* reap.c */
 void tree_reap_init(struct tree *t);

@@ -142,6 +142,8 @@ void tree_raw(struct tree_ref ref, struct tree_raw *out)
 		.owner = v->owner,
 		.children = v->children,
 		.data_len = v->data_len,
+		.content = v->content,
+		.sum = v->sum,
 	};
 }
 
@@ -191,6 +193,11 @@ bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, un
 	return false;
 }
 
+uint64_t tree_reader_digest(const struct tree_reader *r)
+{
+	return r->digest;
+}
+
 int tree_pin_take(struct tree_reader *r)
 {
 	for (int i = 0; i < TREE_PINS_MAX; i++) {
@@ -237,17 +244,21 @@ bool tree_change_next(struct tree_reader *r, struct tree_change *out)
 		.zxid = rec->zxid,
 		.kind = (enum tree_change_kind)(rec->node & 3),
 		.node = (const struct tree_node *)(rec->node & ~(uintptr_t)3),
-		.acl = rec->acl,
-		.parent_acl = rec->parent_acl,
 	};
-	if (out->kind == TREE_CHANGE_END)
+	if (out->kind == TREE_CHANGE_END) {
+		out->digest = r->end_digest = rec->digest;
 		r->end_zxid = out->zxid;
+	} else {
+		out->acl = rec->acl;
+		out->parent_acl = rec->parent_acl;
+	}
 	return true;
 }
 
 void tree_reader_advance(struct tree_reader *r, uint64_t zxid)
 {
 	zk_assert(zxid == r->end_zxid && zxid > tree_visible(r));
+	r->digest = r->end_digest;
 	/* reads at older zxids come before. Partners: acquire in tree_horizon(), tree_log_lowest()
 	 */
 	atomic_store_explicit(&r->visible, zxid, memory_order_release);

@@ -21,6 +21,8 @@ struct tree_node *tree_node_new(struct tree *t, struct zk_span path, struct tree
 		name--;
 	n->name_off = (uint32_t)name;
 	memcpy(n->path, path.p, path.n);
+	if (t->digest_kept && tree_digest_counts(path))
+		n->flags |= TREE_NODE_DIGESTED;
 	return n;
 }
 
@@ -116,6 +118,7 @@ static struct tree_node *plant(struct tree *t, struct tree_node *parent, const c
 		goto no_node;
 	tree_count(&t->count.nodes, 1);
 	tree_count(&t->count.data_bytes, (int64_t)p.n);
+	tree_sum_data(t, n, v, (struct zk_span){NULL, 0});
 	if (!parent)
 		return n;
 
@@ -216,6 +219,7 @@ enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
 	t->mem = conf->mem;
 	t->key = conf->key;
 	t->changes_soft_max = conf->changes_soft_max;
+	t->digest_kept = conf->digest;
 	tree_alloc_init(&t->alloc, conf->mem);
 	tree_reap_init(t);
 	tree_holds_init(t);
@@ -272,6 +276,7 @@ struct tree_reader *tree_reader_add(struct tree *t)
 	r->tree = t;
 	r->cursor = tree_log_cursor_new(&t->log);
 	r->end_zxid = t->last_zxid;
+	r->end_digest = r->digest = t->digest;
 	/* the reader's thread starts after this */
 	atomic_init(&r->visible, t->last_zxid);
 	atomic_init(&r->consumed, r->cursor.next);

@@ -45,6 +45,7 @@ struct tree_conf {
 	size_t index_slots; /* power of two >= 16; sized at start, never moved; more nodes: slower
 			     */
 	size_t changes_soft_max; /* tree_changes_backlog() above this: take no more writes */
+	bool digest;             /* digest.enabled: keep the digest of the tree */
 };
 
 /** An empty tree with the predefined nodes of spec/semantics.md section 2 (standalone: empty
@@ -108,6 +109,7 @@ struct tree_raw {
 	uint64_t owner; /* with its kind marker */
 	uint32_t children;
 	uint32_t data_len;
+	uint32_t content, sum; /* core/tree/digest.h; 0 when the tree keeps no digest */
 };
 void tree_raw(struct tree_ref ref, struct tree_raw *out);
 
@@ -117,6 +119,10 @@ void tree_raw(struct tree_ref ref, struct tree_raw *out);
  * NULL and true: call again). */
 bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, unsigned budget,
 		     const struct tree_node **out_node);
+
+/** The digest of the tree as of the reader's visible zxid; 0 when the tree keeps none. Owner core.
+ */
+uint64_t tree_reader_digest(const struct tree_reader *r);
 
 /** Keep the state at the reader's visible zxid until tree_pin_drop(). @return pin index >= 0, or -1
  * when TREE_PINS_MAX are taken (counted). Owner core. */
@@ -141,6 +147,7 @@ struct tree_change {
 	const struct tree_node *node;
 	const struct acl_list *acl;        /* the node's (deleted: the last one) */
 	const struct acl_list *parent_acl; /* created, deleted: the parent's; NULL for the root */
+	uint64_t digest;                   /* END: of the tree */
 };
 
 /** The next record for this reader; false when there is none. Owner core. Bound: constant. */
@@ -186,6 +193,10 @@ void tree_end(struct tree *t);
  * Apply core; valid until the next change or tree_garbage_free(). */
 bool tree_find_newest(const struct tree *t, struct zk_span path, struct tree_ref *out);
 uint64_t tree_last_zxid(const struct tree *t);
+
+/** Does the tree keep its digest, and what is it, all changes so far included? Apply core. */
+bool tree_digest_kept(const struct tree *t);
+uint64_t tree_digest(const struct tree *t);
 
 /** Is there memory for writes whose paths, data and ACLs take @p bytes? Count everything that was
  * accepted and is not applied yet. Deletes need not ask: a reserve is kept for them. */
@@ -245,6 +256,22 @@ size_t tree_hold_grown(const struct tree *t, int hold);
  * and what has come since the hold was taken is a quarter of that or more? Apply core; bound:
  * constant. */
 bool tree_hold_strained(const struct tree *t, int hold);
+
+/* ---- digests of the past: any thread -----------------------------------------------------------
+ */
+
+enum {
+	TREE_DIGEST_EVERY = 128, /* zxids (DataTree.DIGEST_LOG_INTERVAL) */
+	TREE_DIGESTS_MAX = 1024  /* DataTree.DIGEST_LOG_LIMIT */
+};
+
+struct tree_digest_at {
+	uint64_t zxid, digest;
+};
+
+/** The digests at the last zxids that TREE_DIGEST_EVERY divides, oldest first, into @p out of @p
+ * max entries. @return how many, at most TREE_DIGESTS_MAX. Bound: that. */
+unsigned tree_digest_history(const struct tree *t, struct tree_digest_at *out, unsigned max);
 
 /* ---- counters: any thread, relaxed
  * ---------------------------------------------------------------- */

@@ -60,6 +60,8 @@ static struct tree_version *version_after(struct tree *t, const struct tree_vers
 	v->cversion = old->cversion;
 	v->aversion = old->aversion;
 	v->children = old->children;
+	v->content = old->content;
+	v->sum = old->sum;
 	return v;
 }
 
@@ -117,15 +119,21 @@ static void acl_replace(struct tree *t, struct tree_version *v, const struct acl
 
 /* ---- change log --- */
 
+static void log_put(struct tree *t, const struct tree_log_rec *r)
+{
+	if ((t->log.appended - t->log.newest->first) == TREE_LOG_SEG_RECS)
+		tree_log_trim(&t->log, tree_log_lowest(t));
+	must(tree_log_append(&t->log, r));
+}
+
 static void log_add(struct tree *t, enum tree_change_kind kind, const struct tree_node *n,
 		    const struct acl_list *acl, const struct acl_list *parent_acl)
 {
-	struct tree_log_rec r = {t->zxid, (uintptr_t)n | kind, acl, parent_acl};
-
 	zk_assert(((uintptr_t)n & 3) == 0);
-	if ((t->log.appended - t->log.newest->first) == TREE_LOG_SEG_RECS)
-		tree_log_trim(&t->log, tree_log_lowest(t));
-	must(tree_log_append(&t->log, &r));
+	log_put(t, &(struct tree_log_rec){.zxid = t->zxid,
+					  .node = (uintptr_t)n | kind,
+					  .acl = acl,
+					  .parent_acl = parent_acl});
 }
 
 uint64_t tree_log_lowest(const struct tree *t)
@@ -159,9 +167,12 @@ void tree_begin(struct tree *t, uint64_t zxid, int64_t time_ms)
 void tree_end(struct tree *t)
 {
 	zk_assert(t->open);
-	log_add(t, TREE_CHANGE_END, NULL, NULL, NULL);
+	log_put(t, &(struct tree_log_rec){
+			   .zxid = t->zxid, .node = TREE_CHANGE_END, .digest = t->digest});
 	t->open = false;
 	t->last_zxid = t->zxid;
+	if (t->digest_kept && t->zxid % TREE_DIGEST_EVERY == 0)
+		tree_past_add(t, t->zxid, t->digest);
 	tree_log_publish(&t->log);
 	tree_memory_note(t);
 }
@@ -169,6 +180,16 @@ void tree_end(struct tree *t)
 uint64_t tree_last_zxid(const struct tree *t)
 {
 	return t->last_zxid;
+}
+
+bool tree_digest_kept(const struct tree *t)
+{
+	return t->digest_kept;
+}
+
+uint64_t tree_digest(const struct tree *t)
+{
+	return t->digest;
 }
 
 bool tree_find_newest(const struct tree *t, struct zk_span path, struct tree_ref *out)
@@ -304,6 +325,7 @@ enum zk_err tree_create(struct tree *t, struct zk_span path, struct zk_span data
 	n->flags &= ~(uint32_t)TREE_NODE_UNLINK_DUE;
 	version_fresh(t, v, owner);
 	must(tree_version_put_data(t, v, data));
+	tree_sum_data(t, n, v, data);
 	ephemeral_add(t, n, owner);
 	tree_reap_add(t, n, owner);
 	tree_count(&t->count.nodes, 1);
@@ -313,6 +335,7 @@ enum zk_err tree_create(struct tree *t, struct zk_span path, struct zk_span data
 
 	pv->children++;
 	raise_cversion(t, pv, parent_cversion);
+	tree_sum(t, parent, pv);
 	log_add(t, TREE_CHANGE_CREATED, n, v->acl, pv->acl);
 	return ZK_EOK;
 }
@@ -325,8 +348,12 @@ enum zk_err tree_raise_parent(struct tree *t, struct zk_span path, int32_t paren
 	zk_assert(t->open);
 	if (!parent_path(path, &up) || (n = node_find_live(t, up)) == NULL)
 		return ZK_NONODE;
-	if (parent_cversion == -1 || parent_cversion > newest(n)->cversion)
-		raise_cversion(t, version_touch(t, n, NULL), parent_cversion);
+	if (parent_cversion == -1 || parent_cversion > newest(n)->cversion) {
+		struct tree_version *v = version_touch(t, n, NULL);
+
+		raise_cversion(t, v, parent_cversion);
+		tree_sum(t, n, v);
+	}
 	return ZK_EOK;
 }
 
@@ -349,11 +376,14 @@ static void node_delete(struct tree *t, struct tree_node *n)
 	}
 	v->flags |= TREE_VERSION_TOMBSTONE;
 	v->node = n;
+	t->digest -= v->sum;
+	v->sum = 0;
 	pv = version_touch(t, n->parent, NULL);
 	zk_assert(pv->children > 0);
 	pv->children--;
 	if (t->zxid > pv->pzxid)
 		pv->pzxid = t->zxid;
+	tree_sum(t, n->parent, pv);
 	log_add(t, TREE_CHANGE_DELETED, n, v->acl, pv->acl);
 }
 
@@ -407,8 +437,12 @@ enum zk_err tree_delete(struct tree *t, struct zk_span path)
 	}
 	/* DataTree.deleteNode() touches the parent before it looks for the node */
 	if (parent_path(path, &up) && (parent = node_find_live(t, up)) != NULL) {
-		if (t->zxid > newest(parent)->pzxid)
-			version_touch(t, parent, NULL)->pzxid = t->zxid;
+		if (t->zxid > newest(parent)->pzxid) {
+			struct tree_version *v = version_touch(t, parent, NULL);
+
+			v->pzxid = t->zxid;
+			tree_sum(t, parent, v);
+		}
 	}
 	return ZK_NONODE;
 }
@@ -427,6 +461,7 @@ enum zk_err tree_set_data(struct tree *t, struct zk_span path, struct zk_span da
 	v->version = version;
 	v->mzxid = t->zxid;
 	v->mtime = t->time_ms;
+	tree_sum_data(t, n, v, data);
 	log_add(t, TREE_CHANGE_DATA, n, v->acl, NULL);
 	return ZK_EOK;
 }
@@ -446,6 +481,7 @@ enum zk_err tree_set_acl(struct tree *t, struct zk_span path, struct zk_span acl
 	must(acl);
 	acl_replace(t, v, acl);
 	v->aversion = aversion;
+	tree_sum(t, n, v);
 	return ZK_EOK;
 }
 

@@ -2,6 +2,7 @@
 #include "core/txn/pending.h"
 
 #include "core/base/assert.h"
+#include "core/tree/digest.h"
 
 struct pend_undo {
 	struct pend_change *change;
@@ -32,7 +33,8 @@ enum zk_err pending_init(struct pending *p, struct tree *tree, struct zk_mem *me
 			      .mem = mem,
 			      .slab_max = changes_max,
 			      .bucket_mask = buckets - 1,
-			      .applied = tree_last_zxid(tree)};
+			      .applied = tree_last_zxid(tree),
+			      .digest = tree_digest(tree)};
 	zk_list_init(&p->order);
 	p->slab = zk_mem_alloc(mem, changes_max * sizeof(*p->slab));
 	p->bucket = zk_mem_alloc(mem, buckets * sizeof(*p->bucket));
@@ -113,6 +115,20 @@ bool pending_find(struct pending *p, struct zk_span path, struct pend_view *v)
 	return v->exists;
 }
 
+static void stat_tree(struct pend_change *c, struct tree_ref ref)
+{
+	struct tree_raw raw;
+
+	tree_raw(ref, &raw);
+	c->czxid = raw.czxid;
+	c->mzxid = raw.mzxid;
+	c->pzxid = raw.pzxid;
+	c->ctime = raw.ctime;
+	c->mtime = raw.mtime;
+	c->content = raw.content;
+	c->sum = raw.sum;
+}
+
 static struct pend_change *change_new(struct pending *p, const struct pend_view *v)
 {
 	uint32_t i = p->free_head;
@@ -134,6 +150,9 @@ static struct pend_change *change_new(struct pending *p, const struct pend_view 
 		c->aversion = v->aversion;
 		c->children = v->children;
 		c->owner = v->owner;
+		/* there was no record, so the view is the tree's */
+		if (tree_digest_kept(p->tree))
+			stat_tree(c, v->ref);
 	}
 	*head = i;
 	zk_list_init(&c->order);
@@ -183,6 +202,33 @@ struct pend_change *pending_touch(struct pending *p, struct pend_view *v, struct
 	return c;
 }
 
+void pending_sum(struct pending *p, struct pend_change *c)
+{
+	uint32_t sum = 0;
+
+	if (!tree_digest_kept(p->tree) || !tree_digest_counts(c->path))
+		return;
+	if (c->exists)
+		sum = tree_digest_node(c->content, &(struct tree_raw){.czxid = c->czxid,
+								      .mzxid = c->mzxid,
+								      .pzxid = c->pzxid,
+								      .ctime = c->ctime,
+								      .mtime = c->mtime,
+								      .version = c->version,
+								      .cversion = c->cversion,
+								      .aversion = c->aversion,
+								      .owner = c->owner});
+	p->digest += (uint64_t)sum - c->sum;
+	c->sum = sum;
+}
+
+void pending_sum_data(struct pending *p, struct pend_change *c, struct zk_span data)
+{
+	if (tree_digest_kept(p->tree) && tree_digest_counts(c->path))
+		c->content = tree_digest_content(c->path, data);
+	pending_sum(p, c);
+}
+
 bool pending_undo_begin(struct pending *p, uint32_t touches)
 {
 	zk_assert(!p->undoing);
@@ -198,6 +244,7 @@ bool pending_undo_begin(struct pending *p, uint32_t touches)
 	}
 	p->undoing = true;
 	p->undo_n = 0;
+	p->undo_digest = p->digest;
 	return true;
 }
 
@@ -213,6 +260,7 @@ static bool in_order(const struct pending *p, const struct zk_list *at)
 void pending_undo_rollback(struct pending *p)
 {
 	zk_assert(p->undoing);
+	p->digest = p->undo_digest;
 	/* In reverse, so that each predecessor is where it was. */
 	while (p->undo_n) {
 		struct pend_undo *u = &p->undo[--p->undo_n];
@@ -249,4 +297,7 @@ void pending_applied(struct pending *p, uint64_t zxid)
 			break;
 		change_free(p, c);
 	}
+	/* As PrepRequestProcessor does: a mismatch does not go on for ever. */
+	if (p->n == 0)
+		p->digest = tree_digest(p->tree);
 }

@@ -25,7 +25,10 @@ struct pend_change {
 	struct zk_span acl; /* in the bytes of transaction acl_zxid */
 	int32_t version, cversion, aversion;
 	uint32_t children;
-	uint32_t next; /* in the hash chain or the free list; index + 1, 0 = end */
+	uint64_t czxid, mzxid, pzxid; /* these are for the digest only */
+	int64_t ctime, mtime;
+	uint32_t content, sum; /* core/tree/digest.h; sum: what it adds now to pending.digest */
+	uint32_t next;         /* in the hash chain or the free list; index + 1, 0 = end */
 	bool exists;
 };
 
@@ -43,6 +46,7 @@ struct pending {
 	struct pend_undo *undo; /* what the open multi has touched */
 	uint32_t undo_n, undo_max;
 	bool undoing;
+	uint64_t digest, undo_digest; /* of the tree when all that is pending has been applied */
 };
 
 /** @p changes_max: paths that may be pending at once. @return ZK_EOK or ZK_ENOMEM. */
@@ -78,6 +82,12 @@ bool pending_find(struct pending *p, struct zk_span path, struct pend_view *v);
  * @p path: the same path in the bytes of that transaction. pending_room() was asked before. */
 struct pend_change *pending_touch(struct pending *p, struct pend_view *v, struct zk_span path,
 				  uint64_t zxid);
+
+/** All fields of @p c say what its transaction will make of it: count it in the digest. After the
+ * last change of each record. Bound: constant. */
+void pending_sum(struct pending *p, struct pend_change *c);
+/** The same when the data change, too: borrowed for the call. Bound: path and data. */
+void pending_sum_data(struct pending *p, struct pend_change *c, struct zk_span data);
 
 /** Everything touched between begin and rollback is put back. @p touches: at most so many.
  *  @return false: no memory for that. One at a time. */

@@ -116,7 +116,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 {
 	struct prep_run x = {.p = p, .in = in};
 	struct jute_out o;
-	size_t max = txn_bytes_record_max(&p->bytes), cap;
+	size_t max = prep_bytes_max(p), cap;
 	enum zk_err err;
 
 	if (q.reply_bytes > in->reply_max || q.changes > p->pending.slab_max) {
@@ -129,7 +129,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 		return ZK_EAGAIN;
 	cap = q.bound < max ? q.bound : max;
 	for (;;) {
-		uint8_t *buf = txn_bytes_reserve(&p->bytes, cap);
+		uint8_t *buf = prep_reserve(p, cap);
 
 		if (!buf)
 			return ZK_EAGAIN;
@@ -149,7 +149,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 		prep_put_header(in, ZK_OP_ERROR, &o);
 		jute_put_i32(&o, err);
 	}
-	prep_finish(p, &o, out);
+	prep_finish(p, &o, err == ZK_EOK, out);
 	out->err = err;
 	out->reply_bytes = err == ZK_EOK ? q.reply_bytes : 0;
 	out->ephemeral = x.ephemeral;
@@ -191,12 +191,12 @@ enum zk_err prep_create_session(struct prep *p, const struct prep_in *in, int32_
 	*out = (struct prep_out){0};
 	if (p->barrier_zxid > p->pending.applied)
 		return ZK_EAGAIN;
-	buf = txn_bytes_reserve(&p->bytes, PREP_SLACK_BYTES);
+	buf = prep_reserve(p, PREP_SLACK_BYTES);
 	if (!buf)
 		return ZK_EAGAIN;
 	o = jute_out_of(buf, PREP_SLACK_BYTES);
 	prep_put_header(in, ZK_OP_CREATE_SESSION, &o);
 	jute_put_i32(&o, timeout_ms);
-	prep_finish(p, &o, out);
+	prep_finish(p, &o, true, out);
 	return ZK_EOK;
 }

@@ -43,7 +43,7 @@ struct prep_in {
 };
 
 struct prep_out {
-	struct zk_span txn; /* in the byte queue, until prep_applied() */
+	struct zk_span txn; /* in the byte queue, until prep_applied(); the digest included */
 	uint64_t end;       /* its end there */
 	enum zk_err err;    /* of an error transaction; ZK_EOK also for a failed multi */
 	size_t reply_bytes; /* upper bound of the reply's body */

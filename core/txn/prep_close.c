@@ -32,8 +32,11 @@ static void take(struct walk *w, struct pend_view *v)
 
 	zk_assert(c->children > 0);
 	c->children--;
+	c->pzxid = w->in->zxid;
+	pending_sum(q, c);
 	c = pending_touch(q, v, path, w->in->zxid);
 	c->exists = false;
+	pending_sum(q, c);
 }
 
 /* Those in the tree, without the ones that a pending transaction deletes. */
@@ -90,7 +93,7 @@ static void walk(struct walk *w)
 enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out *out)
 {
 	struct walk w = {.p = p, .in = in};
-	size_t max = txn_bytes_record_max(&p->bytes), cap;
+	size_t max = prep_bytes_max(p), cap;
 	uint8_t *buf;
 
 	walk(&w);
@@ -103,7 +106,7 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 	if (!listed && p->pending.n)
 		return ZK_EAGAIN;
 	cap = PREP_SLACK_BYTES + (listed ? w.bytes : 0);
-	buf = txn_bytes_reserve(&p->bytes, cap);
+	buf = prep_reserve(p, cap);
 	if (!buf)
 		return ZK_EAGAIN;
 
@@ -117,6 +120,7 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 	} else {
 		p->barrier_zxid = in->zxid;
 	}
-	prep_finish(p, &o, out);
+	/* Behind a missing list nothing can be told apart, so no digest either. */
+	prep_finish(p, &o, listed, out);
 	return ZK_EOK;
 }

@@ -4,6 +4,7 @@
 #define ZK_TXN_PREP_INT_H
 
 #include "core/base/assert.h"
+#include "core/txn/op.h"
 #include "core/txn/prep.h"
 #include "core/txn/txn.h"
 
@@ -66,11 +67,31 @@ static inline void prep_put_header(const struct prep_in *in, int32_t type, struc
 					       .type = type});
 }
 
-/** The transaction is complete in the reservation: keep it. */
-static inline void prep_finish(struct prep *p, const struct jute_out *o, struct prep_out *out)
+/** The largest prep_reserve(). */
+static inline size_t prep_bytes_max(const struct prep *p)
+{
+	return txn_bytes_record_max(&p->bytes) - TXN_DIGEST_BYTES;
+}
+
+/** Room for a transaction of @p n bytes and the digest behind it; NULL: none now. */
+static inline uint8_t *prep_reserve(struct prep *p, size_t n)
+{
+	return txn_bytes_reserve(&p->bytes, n + TXN_DIGEST_BYTES);
+}
+
+/** The transaction is complete in the reservation: keep it. @p digest: put the digest of the tree
+ * after it behind, if the tree keeps one (PrepRequestProcessor.setTxnDigest: all but error
+ * transactions; one that changes nothing has the digest of the tree as it is). */
+static inline void prep_finish(struct prep *p, const struct jute_out *o, bool digest,
+			       struct prep_out *out)
 {
 	zk_assert(!o->full);
 	out->txn = zk_span_of(o->start, jute_out_len(o));
+	if (digest && tree_digest_kept(p->conf.tree)) {
+		zk_put32(o->p, TXN_DIGEST_VERSION);
+		zk_put64(o->p + 4, p->pending.digest);
+		out->txn.n += TXN_DIGEST_BYTES;
+	}
 	out->end = txn_bytes_commit(&p->bytes, out->txn.n);
 }
 

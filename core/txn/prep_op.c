@@ -193,7 +193,8 @@ static uint64_t create_owner(const struct prep_run *x, int32_t type, const struc
 }
 
 static void create_effects(struct prep_run *x, struct pend_view *parent, size_t parent_n,
-			   struct pend_view *node, struct zk_span acl, uint64_t owner)
+			   struct pend_view *node, struct zk_span data, struct zk_span acl,
+			   uint64_t owner)
 {
 	struct pending *q = &x->p->pending;
 	uint64_t zxid = x->in->zxid;
@@ -201,13 +202,18 @@ static void create_effects(struct prep_run *x, struct pend_view *parent, size_t 
 
 	c->cversion = (int32_t)((uint32_t)c->cversion + 1);
 	c->children++;
+	c->pzxid = zxid;
+	pending_sum(q, c);
 	c = pending_touch(q, node, node->path, zxid);
 	c->exists = true;
+	c->czxid = c->mzxid = c->pzxid = zxid;
+	c->ctime = c->mtime = x->in->time_ms;
 	c->version = c->cversion = c->aversion = 0;
 	c->children = 0;
 	c->owner = owner;
 	c->acl = acl;
 	c->acl_zxid = zxid;
+	pending_sum_data(q, c, data);
 	x->ephemeral = x->ephemeral || owner == x->in->session;
 }
 
@@ -263,7 +269,8 @@ static enum zk_err op_create(struct prep_run *x, int32_t type, const struct prep
 		jute_put_i64(o, r->ttl);
 	if (o->full)
 		return ZK_ETOOBIG;
-	create_effects(x, &parent, parent.path.n, &node, acl, create_owner(x, type, r, &m));
+	create_effects(x, &parent, parent.path.n, &node, r->data, acl,
+		       create_owner(x, type, r, &m));
 	return ZK_EOK;
 }
 
@@ -282,8 +289,11 @@ static enum zk_err delete_node(struct prep_run *x, struct pend_view *parent, siz
 
 	zk_assert(c->children > 0);
 	c->children--;
+	c->pzxid = x->in->zxid;
+	pending_sum(q, c);
 	c = pending_touch(q, node, path, x->in->zxid);
 	c->exists = false;
+	pending_sum(q, c);
 	return ZK_EOK;
 }
 
@@ -360,7 +370,12 @@ static enum zk_err op_set_data(struct prep_run *x, const struct prep_record *r)
 	jute_put_i32(x->out, version);
 	if (x->out->full)
 		return ZK_ETOOBIG;
-	pending_touch(q, &node, path, x->in->zxid)->version = version;
+	struct pend_change *c = pending_touch(q, &node, path, x->in->zxid);
+
+	c->version = version;
+	c->mzxid = x->in->zxid;
+	c->mtime = x->in->time_ms;
+	pending_sum_data(q, c, r->data);
 	return ZK_EOK;
 }
 
@@ -397,6 +412,7 @@ static enum zk_err op_set_acl(struct prep_run *x, const struct prep_record *r)
 	struct pend_change *c = pending_touch(q, &node, path, x->in->zxid);
 
 	c->aversion = aversion;
+	pending_sum(q, c);
 	c->acl = acl;
 	c->acl_zxid = x->in->zxid;
 	return ZK_EOK;

@@ -72,6 +72,7 @@ static void defaults(struct config *c)
 		.global_outstanding_limit = 1000,
 		.jute_maxbuffer = 0xfffff,
 		.sessionless_timeout_ms = 10000,
+		.digest_enabled = true,
 		.reap_interval_ms = 60000,
 		.reap_per_minute = 10000,
 		.four_letter_words = "srvr",
@@ -341,6 +342,7 @@ void config_print(const struct config *c, FILE *out)
 		c->max_client_cnxns, c->max_cnxns, c->global_outstanding_limit);
 	fprintf(out, "jute.maxbuffer=%u\nnio.sessionlessCnxnTimeout=%u\n", c->jute_maxbuffer,
 		c->sessionless_timeout_ms);
+	fprintf(out, "digest.enabled=%s\n", c->digest_enabled ? "true" : "false");
 	fprintf(out, "znode.container.checkIntervalMs=%u\nznode.container.maxPerMinute=%u\n",
 		c->reap_interval_ms, c->reap_per_minute);
 	fprintf(out, "znode.container.maxNeverUsedIntervalMs=%llu\n",

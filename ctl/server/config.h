@@ -40,6 +40,7 @@ struct config {
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
 	bool skip_acl, extended_types, digest_sha256;
+	bool digest_enabled;                        /* of the tree, in log and snapshots */
 	uint32_t reap_interval_ms, reap_per_minute; /* znode.container.*: the reaper */
 	uint64_t reap_never_used_ms;                /* 0 = never */
 	char super_digest[128];

@@ -96,6 +96,19 @@ static void report_lead(const struct loop *l)
 	log_line(LOG_INFO, "leader%s", line);
 }
 
+void report_digest(const struct loop *l, uint64_t *seen)
+{
+	struct leader_stats st;
+
+	leader_stats_get(lead_leader(loop_lead(l)), &st);
+	if (st.digest_mismatches == *seen)
+		return;
+	*seen = st.digest_mismatches;
+	log_line(LOG_ERROR, "digest=mismatch count=%llu firstZxid=0x%llx",
+		 (unsigned long long)st.digest_mismatches,
+		 (unsigned long long)st.digest_mismatch_zxid);
+}
+
 void report_stop(const struct loop *l, const struct port *port)
 {
 	struct loop_thread_stats t[THREADS_MAX];

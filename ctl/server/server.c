@@ -100,7 +100,9 @@ static bool random_bytes(void *p, size_t n)
 
 static enum zk_err start_tree(struct server *s)
 {
-	struct tree_conf tc = {.mem = &s->tree_mem.arena.mem, .changes_soft_max = CHANGES_SOFT_MAX};
+	struct tree_conf tc = {.mem = &s->tree_mem.arena.mem,
+			       .changes_soft_max = CHANGES_SOFT_MAX,
+			       .digest = s->conf->digest_enabled};
 	uint64_t want = s->conf->memory_limit / index_bytes_per_slot;
 	enum zk_err err;
 
@@ -296,6 +298,7 @@ static void sleep_ms(long ms)
 static int serve(struct server *s, const sigset_t *signals)
 {
 	const struct timespec second = {.tv_sec = 1};
+	uint64_t mismatches = 0;
 
 	for (unsigned tick = 1;; tick++) {
 		int sig = sigtimedwait(signals, NULL, &second);
@@ -309,6 +312,7 @@ static int serve(struct server *s, const sigset_t *signals)
 			else
 				log_line(LOG_INFO, "log=reopened");
 		}
+		report_digest(s->loop, &mismatches);
 		facts_refresh(s->conf->data_dir, s->conf->data_log_dir,
 			      tick % FACTS_DIRS_EVERY == 0);
 	}

@@ -40,7 +40,7 @@ static void replay_visit(void *ctx, const struct txnlog_item *item, struct scan_
 		p->last_zxid = zxid;
 	model_apply(p->model, &item->txn);
 	p->records++;
-	if (!item->txn.has_digest || item->txn.digest_version != STORE_DIGEST_VERSION ||
+	if (!item->txn.has_digest || item->txn.digest_version != TXN_DIGEST_VERSION ||
 	    zxid <= p->digests_after)
 		return;
 	p->compared++;

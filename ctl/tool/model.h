@@ -66,7 +66,7 @@ struct model_node *model_next(const struct model_node *n);
 uint64_t model_owner(uint64_t owner);
 
 /** Apply a transaction as DataTree.processTxn does (spec/semantics.md section 14). */
-void model_apply(struct model *m, const struct store_txn *txn);
+void model_apply(struct model *m, const struct txn_record *txn);
 
 /** For model_apply. */
 struct model_node *model_add(struct model *m, struct model_node *parent, struct zk_span path,

@@ -20,7 +20,7 @@ static void raise_parent(struct model *m, struct model_node *parent, int32_t cve
 	model_sum(m, parent);
 }
 
-static uint64_t owner_of(const struct store_op *op, const struct txn_header *h)
+static uint64_t owner_of(const struct txn_op *op, const struct txn_header *h)
 {
 	if (op->type == ZK_OP_CREATE_CONTAINER)
 		return ZK_OWNER_CONTAINER;
@@ -29,7 +29,7 @@ static uint64_t owner_of(const struct store_op *op, const struct txn_header *h)
 	return op->ephemeral ? h->client : 0;
 }
 
-static bool create(struct model *m, const struct store_op *op, const struct txn_header *h)
+static bool create(struct model *m, const struct txn_op *op, const struct txn_header *h)
 {
 	struct model_node *parent = model_find(m, model_parent_path(op->path));
 	struct store_stat st = {.czxid = h->zxid,
@@ -76,7 +76,7 @@ static bool delete (struct model *m, struct zk_span path, uint64_t zxid)
 	return true;
 }
 
-static bool set_data(struct model *m, const struct store_op *op, const struct txn_header *h)
+static bool set_data(struct model *m, const struct txn_op *op, const struct txn_header *h)
 {
 	struct model_node *n = model_find(m, op->path);
 
@@ -92,7 +92,7 @@ static bool set_data(struct model *m, const struct store_op *op, const struct tx
 	return true;
 }
 
-static bool set_acl(struct model *m, const struct store_op *op)
+static bool set_acl(struct model *m, const struct txn_op *op)
 {
 	struct model_node *n = model_find(m, op->path);
 
@@ -104,7 +104,7 @@ static bool set_acl(struct model *m, const struct store_op *op)
 	return true;
 }
 
-static bool apply_op(struct model *m, const struct store_op *op, const struct txn_header *h)
+static bool apply_op(struct model *m, const struct txn_op *op, const struct txn_header *h)
 {
 	switch (op->type) {
 	case ZK_OP_CREATE:
@@ -125,28 +125,28 @@ static bool apply_op(struct model *m, const struct store_op *op, const struct tx
 	}
 }
 
-static void apply_multi(struct model *m, const struct store_txn *txn)
+static void apply_multi(struct model *m, const struct txn_record *txn)
 {
-	struct jute_in in = store_list_begin(&txn->op);
-	struct store_op op;
+	struct jute_in in = txn_list_begin(&txn->op);
+	struct txn_op op;
 
-	while (store_multi_next(&in, &op)) {
+	while (txn_multi_next(&in, &op)) {
 		if (op.type == ZK_OP_ERROR)
 			return; /* one failed: none was done */
 	}
-	in = store_list_begin(&txn->op);
-	while (store_multi_next(&in, &op))
+	in = txn_list_begin(&txn->op);
+	while (txn_multi_next(&in, &op))
 		m->refused += !apply_op(m, &op, &txn->header);
 }
 
-static void close_session(struct model *m, const struct store_txn *txn)
+static void close_session(struct model *m, const struct txn_record *txn)
 {
-	struct jute_in in = store_list_begin(&txn->op);
+	struct jute_in in = txn_list_begin(&txn->op);
 	uint64_t id = txn->header.client;
 	struct model_node *n;
 	struct zk_span path;
 
-	while (store_path_next(&in, &path))
+	while (txn_path_next(&in, &path))
 		m->refused += !delete (m, path, txn->header.zxid);
 	do { /* from the start each time: a delete may take others along */
 		n = m->owned[zk_mix64(id) % MODEL_BUCKETS];
@@ -156,7 +156,7 @@ static void close_session(struct model *m, const struct store_txn *txn)
 	model_session_drop(m, id);
 }
 
-void model_apply(struct model *m, const struct store_txn *txn)
+void model_apply(struct model *m, const struct txn_record *txn)
 {
 	switch (txn->op.type) {
 	case ZK_OP_MULTI:

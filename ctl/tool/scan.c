@@ -175,7 +175,7 @@ static bool find_record(const struct stream *s, uint64_t at, uint64_t *found)
 		if (zk_get32(w.p + i) != 0 || n < TXN_HEADER_BYTES ||
 		    n > w.n - i - TXNLOG_FRAME_BYTES || payload.p[n] != TXNLOG_END_BYTE)
 			continue;
-		if (store_op_name((int32_t)zk_get32(payload.p + TXN_TYPE_AT)) &&
+		if (txn_op_name((int32_t)zk_get32(payload.p + TXN_TYPE_AT)) &&
 		    zk_get64(w.p + i) == store_adler32(STORE_ADLER32_INIT, payload)) {
 			*found = s->at + i;
 			return true;

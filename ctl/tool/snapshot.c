@@ -27,7 +27,7 @@ const char *snapshot_digest_verdict(const char *path, const struct snap_report *
 	bool named;
 	uint64_t zxid = snapshot_name_zxid(path, &named);
 
-	if (!rep->has_digest || rep->digest_version != STORE_DIGEST_VERSION ||
+	if (!rep->has_digest || rep->digest_version != TXN_DIGEST_VERSION ||
 	    (rep->digest_zxid == 0 && rep->digest == 0))
 		return "none";
 	if (rep->digest == rep->tree_digest)

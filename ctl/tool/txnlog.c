@@ -37,7 +37,7 @@ static const char *version_name(int32_t type)
 	return has_data(type) || type == ZK_OP_CHECK ? "version" : NULL;
 }
 
-static void print_op(const struct store_op *op)
+static void print_op(const struct txn_op *op)
 {
 	fputs(op->name, stdout);
 	if (op->path.p) {
@@ -70,19 +70,19 @@ static void print_op(const struct store_op *op)
 		printf(" timeout %d ms", op->timeout_ms);
 }
 
-static void print_list(const struct store_op *op)
+static void print_list(const struct txn_op *op)
 {
-	struct jute_in in = store_list_begin(op);
-	struct store_op one;
+	struct jute_in in = txn_list_begin(op);
+	struct txn_op one;
 	struct zk_span path;
 
 	if (op->type == ZK_OP_MULTI) {
-		while (store_multi_next(&in, &one)) {
+		while (txn_multi_next(&in, &one)) {
 			fputs("\n    ", stdout);
 			print_op(&one);
 		}
 	} else if (op->type == ZK_OP_CLOSE_SESSION) {
-		while (store_path_next(&in, &path)) {
+		while (txn_path_next(&in, &path)) {
 			fputs("\n    ", stdout);
 			out_text(stdout, path, SIZE_MAX);
 		}
@@ -108,11 +108,11 @@ static void print_record(const struct txnlog_item *item)
 	putchar('\n');
 }
 
-static json_t *json_op(const struct store_op *op)
+static json_t *json_op(const struct txn_op *op)
 {
 	json_t *j = json_object(), *list;
-	struct jute_in in = store_list_begin(op);
-	struct store_op one;
+	struct jute_in in = txn_list_begin(op);
+	struct txn_op one;
 	struct zk_span path;
 
 	out_json_str(j, "type", op->name);
@@ -134,12 +134,12 @@ static json_t *json_op(const struct store_op *op)
 		out_json_int(j, "timeout", op->timeout_ms);
 	if (op->type == ZK_OP_MULTI) {
 		list = json_array();
-		while (store_multi_next(&in, &one)) /* holds no further multi */
+		while (txn_multi_next(&in, &one)) /* holds no further multi */
 			json_array_append_new(list, json_op(&one));
 		out_json_set(j, "ops", list);
 	} else if (op->type == ZK_OP_CLOSE_SESSION && !op->no_list) {
 		list = json_array();
-		while (store_path_next(&in, &path))
+		while (txn_path_next(&in, &path))
 			json_array_append_new(list, out_json_text(path));
 		out_json_set(j, "paths", list);
 	}

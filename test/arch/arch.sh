@@ -29,7 +29,8 @@ ban 'core dp/net' "$system" 'core and dp/net are pure: no system headers'
 ban 'core dp/net dp/loop ctl' 'rte_' 'DPDK has one door: dp/port, dp/eal, dp/tel'
 ban 'core dp ctl' 'urcu' 'liburcu is behind core/rcu.h' '^core/rcu\.h:'
 ban 'core' 'openssl/' 'OpenSSL in core only for the digests of core/txn' '^core/txn/'
-ban 'core' 'zlib|snappy|jansson' 'checksums of zlib are for core/store, the rest for ctl' '^core/store/sum\.c:.*<zlib\.h>'
+ban 'core' 'zlib|snappy|jansson' 'compression and JSON are for ctl'
+ban 'core' 'libdeflate' 'of libdeflate only the two checksums' '^core/(store/sum|tree/digest)\.c:'
 ban 'core' 'dp/|ctl/|bench/|test/' 'core sees core only'
 ban 'core/base' 'core/(jute|tree|txn|session|watch|server|zab|store)/' 'core/base sees nothing above it'
 ban 'core/jute' 'core/(tree|txn|session|watch|server|zab|store)/' 'core/jute sees core/base only'
@@ -68,7 +69,7 @@ symbols() { # ARCHIVE ALLOWED OTHER_ARCHIVES...
 		good=$((good + 1))
 	fi
 }
-symbols "$build/libcore.a" "$libc|$heap|SHA1|SHA256|EVP_EncodeBlock|adler32_z|crc32_z"
+symbols "$build/libcore.a" "$libc|$heap|SHA1|SHA256|EVP_EncodeBlock|libdeflate_adler32|libdeflate_crc32"
 symbols "$build/libnet.a" "$libc|pkt_[a-z_]+" "$build/libcore.a"
 if nm -u "$build/libnet.a" "$build/libcore.a" "$build/libloop.a" | grep -qE ' rte_'; then
 	fail 'an archive above dp/port names rte_*'

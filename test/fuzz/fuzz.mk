@@ -23,7 +23,7 @@ $(FUZZ_DIR)/libpure.a: $(FUZZ_LIB_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 $(FUZZ_DIR)/fuzz_%: $(FUZZ_DIR)/obj/test/fuzz/fuzz_%.o $(FUZZ_DIR)/libpure.a
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,$(FUZZ_SAN) $^ -lurcu-qsbr -lcrypto -lz -lpthread -o $@
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,$(FUZZ_SAN) $^ -lurcu-qsbr -lcrypto -ldeflate -lz -lpthread -o $@
 
 .SECONDARY: $(patsubst %,$(FUZZ_DIR)/obj/test/fuzz/fuzz_%.o,$(FUZZ))
 

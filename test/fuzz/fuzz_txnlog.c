@@ -31,19 +31,19 @@ static void repair(uint8_t *p, size_t n)
 	}
 }
 
-static void walk(const struct store_op *op)
+static void walk(const struct txn_op *op)
 {
-	struct jute_in in = store_list_begin(op);
+	struct jute_in in = txn_list_begin(op);
 	struct zk_span path;
-	struct store_op one;
+	struct txn_op one;
 	int32_t n = 0;
 
 	if (op->type == ZK_OP_MULTI) {
-		while (store_multi_next(&in, &one))
+		while (txn_multi_next(&in, &one))
 			n++;
 		zk_assert(n == op->n || op->n < 0);
 	} else if (op->type == ZK_OP_CLOSE_SESSION) {
-		while (store_path_next(&in, &path))
+		while (txn_path_next(&in, &path))
 			n++;
 		zk_assert(n == op->n);
 	}

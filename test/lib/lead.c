@@ -2,6 +2,7 @@
 #include "test/lib/lead.h"
 
 #include "core/base/assert.h"
+#include "core/tree/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ struct lead *lead_open(const struct lead_opt *opt)
 			       .key = {1, 2},
 			       .index_slots = 1 << 16,
 			       .changes_soft_max =
-				       opt->changes_soft_max ? opt->changes_soft_max : 1 << 16};
+				       opt->changes_soft_max ? opt->changes_soft_max : 1 << 16,
+			       .digest = opt->digest};
 
 	zk_mem_init_heap(&d->mem, 0);
 	zk_mem_init_heap(&d->tree_mem, opt->tree_limit);
@@ -336,7 +338,18 @@ static uint64_t node_hash(struct tree_ref ref, struct zk_span path)
 	return zk_mix64(h);
 }
 
-static uint64_t subtree_hash(struct lead *d, struct zk_span path)
+/* What DigestCalculator.java makes of one node. */
+static uint64_t node_digest(struct tree_ref ref)
+{
+	struct tree_raw raw;
+
+	if (!tree_digest_counts(tree_path(ref.node)))
+		return 0;
+	tree_raw(ref, &raw);
+	return tree_digest_node(tree_digest_content(tree_path(ref.node), tree_data(ref)), &raw);
+}
+
+static uint64_t subtree_hash(struct lead *d, struct zk_span path, uint64_t *digest)
 {
 	struct tree_ref ref;
 	const struct tree_node *child;
@@ -345,15 +358,28 @@ static uint64_t subtree_hash(struct lead *d, struct zk_span path)
 
 	zk_assert(found);
 	sum = node_hash(ref, path);
+	*digest += node_digest(ref);
 	while (tree_child_next(ref, zxid, &cursor, 1000, &child)) {
 		if (child)
-			sum += subtree_hash(d, tree_path(child));
+			sum += subtree_hash(d, tree_path(child), digest);
 	}
 	return sum;
 }
 
 uint64_t lead_tree_hash(struct lead *d)
 {
+	uint64_t digest = 0;
+
 	reclaim(d);
-	return subtree_hash(d, zk_span_str("/"));
+	return subtree_hash(d, zk_span_str("/"), &digest);
+}
+
+void lead_digest_check(struct lead *d)
+{
+	uint64_t digest = 0;
+
+	reclaim(d);
+	(void)subtree_hash(d, zk_span_str("/"), &digest);
+	zk_assert(digest == tree_digest(d->tree));
+	zk_assert(digest == tree_reader_digest(d->reader));
 }

@@ -36,7 +36,7 @@ struct lead_opt {
 	uint32_t jute_maxbuffer;
 	uint32_t touch_lag_ms;
 	uint64_t now_ns; /* 0 = 1000 s */
-	bool extended_types, skip_acl;
+	bool extended_types, skip_acl, digest;
 	uint32_t reap_interval_ms, reap_per_minute; /* 0 = the defaults */
 	uint64_t reap_never_used_ms;
 	size_t changes_soft_max; /* 0 = 65536 */
@@ -100,5 +100,7 @@ enum zk_err lead_detach(struct lead *d, unsigned core, uint32_t conn, uint64_t s
 const char *lead_node(struct lead *d, const char *path);
 /** A hash of the whole tree as the reader at newest sees it: paths, data, ACLs, stored stats. */
 uint64_t lead_tree_hash(struct lead *d);
+/** Check that the tree's running digest, and the reader's, is the sum made anew over all nodes. */
+void lead_digest_check(struct lead *d);
 
 #endif

@@ -4,7 +4,7 @@
 $(BUILD)/test/store/rewrite: $(BUILD)/obj/test/store/rewrite.o $(call lib,core)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -lz -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ -ldeflate -o $@
 
 .PHONY: test-store
 test-store: $(BUILD)/test/store/rewrite $(BUILD)/zokorctl

@@ -223,6 +223,7 @@ static void defaults_are_apaches(void **state)
 	assert_string_equal(conf.four_letter_words, "srvr");
 	assert_false(conf.skip_acl);
 	assert_false(conf.extended_types);
+	assert_true(conf.digest_enabled);
 	assert_int_equal(conf.reap_interval_ms, 60000);
 	assert_int_equal(conf.reap_per_minute, 10000);
 	assert_int_equal(conf.reap_never_used_ms, 0);

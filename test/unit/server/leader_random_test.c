@@ -2,6 +2,7 @@
 /* The leader's machine on a random stream of requests: durable at once and durable late must give
  * the same replies, the same log and the same tree. */
 #include "core/base/hash.h"
+#include "core/txn/apply.h"
 #include "test/lib/lead.h"
 
 #include <setjmp.h>
@@ -100,7 +101,7 @@ struct world {
 
 static void world_open(struct world *w, bool late)
 {
-	w->d = lead_open(&(struct lead_opt){.extended_types = true});
+	w->d = lead_open(&(struct lead_opt){.extended_types = true, .digest = true});
 	for (uint32_t i = 0; i < R_SESSIONS; i++) {
 		w->conn[i] = i;
 		w->session[i] = lead_session(w->d, 0, i, 40000);
@@ -146,13 +147,43 @@ static uint64_t txn_hash(const struct lead_txn *t)
 	if (h.type != ZK_OP_CLOSE_SESSION)
 		return zk_hash13(&k, t->p, t->n);
 	sum = zk_hash13(&k, t->p, TXN_HEADER_BYTES + 4);
+	sum += zk_hash13(&k, t->p + t->n - TXN_DIGEST_BYTES, TXN_DIGEST_BYTES);
 	for (int32_t n = jute_i32(&in); n > 0; n--) {
 		struct zk_span path = jute_bytes(&in);
 
 		sum += zk_hash13(&k, path.p, path.n);
 	}
-	assert_false(in.bad || jute_left(&in));
+	assert_false(in.bad);
+	assert_int_equal(jute_left(&in), TXN_DIGEST_BYTES);
 	return sum;
+}
+
+/* Prep foretold the digest of the tree after each transaction, and applied again to another tree
+ * they make the same digests. */
+static void digests_right(struct world *w)
+{
+	struct lead *other = lead_open(&(struct lead_opt){.digest = true});
+	struct txn_result res;
+	struct leader_stats st;
+	unsigned right = 0;
+
+	lead_digest_check(w->d);
+	leader_stats_get(w->d->l, &st);
+	assert_int_equal(st.digest_mismatches, 0);
+	for (size_t i = 0; i < w->d->log_n; i++) {
+		const struct lead_txn *t = &w->d->log[i];
+
+		res = (struct txn_result){0};
+		assert_int_equal(txn_apply(other->tree, zk_span_of(t->p, t->n), &res), ZK_EOK);
+		if (res.header.type == ZK_OP_ERROR)
+			assert_int_equal(res.digest, TXN_DIGEST_NONE);
+		else
+			assert_int_equal(res.digest, TXN_DIGEST_RIGHT);
+		right += res.digest == TXN_DIGEST_RIGHT;
+	}
+	assert_in_range(right, R_STEPS / 10, R_STEPS + 100);
+	lead_digest_check(other);
+	lead_close(other);
 }
 
 /* The same stream of requests, durable at once and durable in random batches: the same replies, the
@@ -223,6 +254,8 @@ static void random_stream(void **state)
 			assert_true(txn_hash(&a.d->log[i]) == txn_hash(&b.d->log[i]));
 		}
 		assert_true(lead_tree_hash(a.d) == lead_tree_hash(b.d));
+		digests_right(&a);
+		digests_right(&b);
 		lead_close(a.d);
 		lead_close(b.d);
 	}

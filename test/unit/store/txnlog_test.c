@@ -74,7 +74,7 @@ static void vectors(void **state)
 	txnlog_reader_init(&r, LENGTH_MAX);
 	txnlog_put_header(&out);
 	for (int i = 0; i < 3; i++) {
-		struct store_txn *t = &item.txn;
+		struct txn_record *t = &item.txn;
 
 		assert_int_equal(
 			txnlog_next(&r, zk_span_of(log.p + r.at, log.n - r.at), true, &item),
@@ -275,26 +275,26 @@ static void truncation(void **state)
 
 static struct zk_span payload;
 
-static struct store_txn txn_of(const char *text)
+static struct txn_record txn_of(const char *text)
 {
-	struct store_txn t;
+	struct txn_record t;
 
 	payload = hex_bytes(text);
-	assert_int_equal(store_txn_read(payload, &t), STORE_GOOD);
+	assert_int_equal(txn_read(payload, &t), STORE_GOOD);
 	return t;
 }
 
-static void check_digest(const struct store_txn *t)
+static void check_digest(const struct txn_record *t)
 {
 	assert_true(t->has_digest);
 	assert_int_equal(t->digest, 0x123);
-	assert_int_equal(t->bytes.n, payload.n - STORE_DIGEST_BYTES);
+	assert_int_equal(t->bytes.n, payload.n - TXN_DIGEST_BYTES);
 	hex_free(payload);
 }
 
 static void types(void **state)
 {
-	struct store_txn t;
+	struct txn_record t;
 
 	(void)state;
 	t = txn_of(HEADER("0000000f") "00000002 2f61 ffffffff" NO_ACL "01 00000003" DIGEST);
@@ -332,18 +332,18 @@ static void types(void **state)
 
 static void close_session(void **state)
 {
-	struct store_txn t;
+	struct txn_record t;
 	struct jute_in in;
 	struct zk_span path;
 
 	(void)state;
 	t = txn_of(HEADER("fffffff5") "00000002 00000002 2f61 00000002 2f62" DIGEST);
-	in = store_list_begin(&t.op);
-	assert_true(store_path_next(&in, &path));
+	in = txn_list_begin(&t.op);
+	assert_true(txn_path_next(&in, &path));
 	assert_true(zk_span_eq(path, zk_span_str("/a")));
-	assert_true(store_path_next(&in, &path));
+	assert_true(txn_path_next(&in, &path));
 	assert_true(zk_span_eq(path, zk_span_str("/b")));
-	assert_false(store_path_next(&in, &path));
+	assert_false(txn_path_next(&in, &path));
 	assert_false(t.op.no_list);
 	check_digest(&t);
 	t = txn_of(HEADER("fffffff5") "00000000" DIGEST);
@@ -361,7 +361,7 @@ static void close_session(void **state)
 
 static void multi(void **state)
 {
-	struct store_txn t = txn_of(
+	struct txn_record t = txn_of(
 		HEADER("0000000e") "00000003 00000002 00000006 00000002 2f61"
 				   "ffffffff 00000004 ffffff99 ffffffff 00000004 fffffffe" DIGEST);
 	static const char *const broken[] = {
@@ -374,22 +374,22 @@ static void multi(void **state)
 		HEADER("00000002") "80000000",
 		HEADER("00000007") "00000002 2f61 7fffffff",
 	};
-	struct jute_in in = store_list_begin(&t.op);
-	struct store_op op;
+	struct jute_in in = txn_list_begin(&t.op);
+	struct txn_op op;
 
 	(void)state;
 	assert_int_equal(t.op.n, 3);
-	assert_true(store_multi_next(&in, &op));
+	assert_true(txn_multi_next(&in, &op));
 	assert_string_equal(op.name, "delete");
-	assert_true(store_multi_next(&in, &op));
+	assert_true(txn_multi_next(&in, &op));
 	assert_int_equal(op.err, -103);
-	assert_true(store_multi_next(&in, &op));
+	assert_true(txn_multi_next(&in, &op));
 	assert_int_equal(op.err, -2);
-	assert_false(store_multi_next(&in, &op));
+	assert_false(txn_multi_next(&in, &op));
 	check_digest(&t);
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		payload = hex_bytes(broken[i]);
-		assert_int_equal(store_txn_read(payload, &t), STORE_BAD_TXN);
+		assert_int_equal(txn_read(payload, &t), ZK_EINVAL);
 		hex_free(payload);
 	}
 }

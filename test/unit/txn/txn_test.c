@@ -67,6 +67,73 @@ static void vectors(void **state)
 	lead_close(d);
 }
 
+/* The digests of that live server behind them: the empty tree's, and the one after the create. An
+ * error has none; a failed multi has that of the tree as it is. */
+static void digests(void **state)
+{
+	struct lead *d = lead_open(
+		&(struct lead_opt){.now_ns = UINT64_C(0x18efd6) * 1000000, .digest = true});
+	static struct req_multi m;
+	struct leader_stats st;
+	uint64_t s = 0;
+
+	(void)state;
+	assert_true(tree_digest(d->tree) == 0x51c6d660);
+	d->wall_ms = 0x1a1fbd210a3;
+	for (unsigned i = 0; i < 6; i++)
+		s = lead_session(d, 0, i, 10000);
+	log_is(d, 0,
+	       "01000018efd60000 00000000 0000000000000001 000001a1fbd210a3 fffffff6 | 00002710 |"
+	       "00000002 0000000051c6d660");
+	for (unsigned i = 0; i < 4; i++)
+		(void)lead_err(d, s, ZK_OP_DELETE, req_version("/none", -1));
+	log_is(d, 6,
+	       "01000018efd60005 00000001 0000000000000007 000001a1fbd210a3 ffffffff | ffffff9b");
+	d->wall_ms = 0x1a1fbd210c0;
+	d->next_xid = 1;
+	assert_int_equal(lead_err(d, s, ZK_OP_CREATE, req_create("/a", "x", NULL, 0)), ZK_EOK);
+	log_is(d, 10,
+	       "01000018efd60005 00000001 000000000000000b 000001a1fbd210c0 00000001 |"
+	       "00000002 2f61 00000001 78 00000001 0000001f 00000005 776f726c64 00000006"
+	       "616e796f6e65 00 00000001 | 00000002 0000000104d780f0");
+	m.n = 0;
+	multi_op(&m, ZK_OP_SET_DATA, req_set("/a", "y", 0));
+	multi_op(&m, ZK_OP_DELETE, req_version("/b", 0));
+	assert_int_equal(lead_err(d, s, ZK_OP_MULTI, multi_end(&m)), ZK_EOK);
+	assert_memory_equal(d->log[11].p + d->log[11].n - 12, d->log[10].p + d->log[10].n - 12, 12);
+	lead_digest_check(d);
+	leader_stats_get(d->l, &st);
+	assert_int_equal(st.digest_mismatches, 0);
+	lead_close(d);
+}
+
+/* Every 128 zxids, the last 1024 of them. */
+static void history(void **state)
+{
+	static struct tree_digest_at at[TREE_DIGESTS_MAX];
+	struct lead *d = lead_open(&(struct lead_opt){.digest = true});
+	struct txn_result res = {0};
+	uint8_t txn[TXN_HEADER_BYTES + 4];
+
+	(void)state;
+	assert_int_equal(tree_digest_history(d->tree, at, TREE_DIGESTS_MAX), 0);
+	for (uint64_t zxid = 1; zxid <= 128 * 1030 + 5; zxid++) {
+		struct jute_out o = jute_out_of(txn, sizeof(txn));
+
+		txn_put_header(&o, &(struct txn_header){.zxid = zxid, .type = -10});
+		jute_put_i32(&o, 1000);
+		assert_int_equal(txn_apply(d->tree, zk_span_of(txn, sizeof(txn)), &res), ZK_EOK);
+		if (zxid == 300)
+			assert_int_equal(tree_digest_history(d->tree, at, TREE_DIGESTS_MAX), 2);
+	}
+	assert_int_equal(tree_digest_history(d->tree, at, TREE_DIGESTS_MAX), TREE_DIGESTS_MAX);
+	assert_true(at[0].zxid == 128 * 7 && at[1023].zxid == 128 * 1030);
+	assert_true(at[1023].digest == 0x51c6d660);
+	assert_int_equal(tree_digest_history(d->tree, at, 3), 3);
+	assert_true(at[0].zxid == 128 * 1028);
+	lead_close(d);
+}
+
 static void other_bodies(void **state)
 {
 	struct lead *d = lead_open(
@@ -285,6 +352,7 @@ static void cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(digests),   cmocka_unit_test(history),
 		cmocka_unit_test(vectors),   cmocka_unit_test(other_bodies),
 		cmocka_unit_test(old_forms), cmocka_unit_test(replay),
 		cmocka_unit_test(cut_short),

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** What is inside a transaction's bytes, by table (spec/disk-format.md section 3;
- * SerializeUtils.deserializeTxn). core/txn/apply.h changes the tree by them; this only reads. */
-#ifndef ZK_STORE_OP_H
-#define ZK_STORE_OP_H
+ * SerializeUtils.deserializeTxn). core/txn/apply.h changes the tree by them, core/store reads them
+ * from the log; this is the one parser. */
+#ifndef ZK_TXN_OP_H
+#define ZK_TXN_OP_H
 
-#include "core/store/bad.h"
+#include "core/base/err.h"
 #include "core/txn/txn.h"
 
-enum { STORE_DIGEST_VERSION = 2, STORE_DIGEST_BYTES = 12 };
+enum { TXN_DIGEST_VERSION = 2, TXN_DIGEST_BYTES = 12 };
 
 /** One operation's body. All spans are borrowed from the input; what a type does not have is 0. */
-struct store_op {
+struct txn_op {
 	int32_t type;
 	const char *name; /* static */
 	struct zk_span path, data;
@@ -26,9 +27,9 @@ struct store_op {
 };
 
 /** A whole payload. */
-struct store_txn {
+struct txn_record {
 	struct txn_header header;
-	struct store_op op;
+	struct txn_op op;
 	struct zk_span bytes; /* header and body: what txn_apply() takes */
 	bool has_digest;
 	int32_t digest_version;
@@ -36,22 +37,22 @@ struct store_txn {
 };
 
 /** The name of a type number, NULL when there is no such transaction. Static, any context. */
-const char *store_op_name(int32_t type);
+const char *txn_op_name(int32_t type);
 
 /** Take @p payload (borrowed) apart. A closeSession whose list cannot be read counts as the old
  * form, without digest, as in Apache. Type 13 on its own, which Apache 3.8.0 writes and no Apache
  * reads, is accepted. Any context; bound: linear.
- * @return STORE_GOOD, STORE_BAD_TYPE (header filled), STORE_BAD_TXN. */
-enum store_bad store_txn_read(struct zk_span payload, struct store_txn *out);
+ * @return ZK_EOK; ZK_ENOTSUP: unknown type (header filled); ZK_EINVAL: not a transaction. */
+ZK_MUST_USE enum zk_err txn_read(struct zk_span payload, struct txn_record *out);
 
-/** Operation of a multi: start with a cursor over op.list behind its count (store_list_begin()).
- * @return false at the end. The list was checked by store_txn_read(). */
-bool store_multi_next(struct jute_in *cursor, struct store_op *out);
+/** Operation of a multi: start with a cursor over op.list behind its count (txn_list_begin()).
+ * @return false at the end. The list was checked by txn_read(). */
+bool txn_multi_next(struct jute_in *cursor, struct txn_op *out);
 
 /** A cursor over op.list. */
-struct jute_in store_list_begin(const struct store_op *op);
+struct jute_in txn_list_begin(const struct txn_op *op);
 
 /** Path of a closeSession; false at the end. */
-bool store_path_next(struct jute_in *cursor, struct zk_span *path);
+bool txn_path_next(struct jute_in *cursor, struct zk_span *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/store/op.h"
+#include "core/txn/op.h"
 
 #include "core/base/assert.h"
 
@@ -37,7 +37,7 @@ static const struct op_type *find_type(int32_t type)
 	return NULL;
 }
 
-const char *store_op_name(int32_t type)
+const char *txn_op_name(int32_t type)
 {
 	const struct op_type *t = find_type(type);
 
@@ -58,7 +58,7 @@ static struct zk_span take_acl(struct jute_in *in)
 	return zk_span_of(start, (size_t)(in->p - start));
 }
 
-static void take_paths(struct jute_in *in, struct store_op *op)
+static void take_paths(struct jute_in *in, struct txn_op *op)
 {
 	const uint8_t *start = in->p;
 	struct jute_in try = *in;
@@ -77,9 +77,9 @@ static void take_paths(struct jute_in *in, struct store_op *op)
 	*in = try;
 }
 
-static bool read_op(const struct op_type *t, struct jute_in *in, struct store_op *op);
+static bool read_op(const struct op_type *t, struct jute_in *in, struct txn_op *op);
 
-static void take_multi(struct jute_in *in, struct store_op *op)
+static void take_multi(struct jute_in *in, struct txn_op *op)
 {
 	const uint8_t *start = in->p;
 	bool null;
@@ -89,7 +89,7 @@ static void take_multi(struct jute_in *in, struct store_op *op)
 		const struct op_type *t = find_type(jute_i32(in));
 		struct zk_span body = jute_bytes(in);
 		struct jute_in sub = jute_in_of(body);
-		struct store_op one;
+		struct txn_op one;
 
 		if (!body.p || !t || !t->in_multi || !read_op(t, &sub, &one))
 			in->bad = true;
@@ -97,7 +97,7 @@ static void take_multi(struct jute_in *in, struct store_op *op)
 	op->list = zk_span_of(start, (size_t)(in->p - start));
 }
 
-static void take_field(char field, struct jute_in *in, struct store_op *op)
+static void take_field(char field, struct jute_in *in, struct txn_op *op)
 {
 	switch (field) {
 	case 'p':
@@ -139,38 +139,38 @@ static void take_field(char field, struct jute_in *in, struct store_op *op)
 }
 
 /* A multi holds no multi, so this goes two deep at most. */
-static bool read_op(const struct op_type *t, struct jute_in *in, struct store_op *op)
+static bool read_op(const struct op_type *t, struct jute_in *in, struct txn_op *op)
 {
-	*op = (struct store_op){.type = t->type, .name = t->name};
+	*op = (struct txn_op){.type = t->type, .name = t->name};
 	for (const char *f = t->fields; *f; f++)
 		take_field(*f, in, op);
 	return !in->bad;
 }
 
-enum store_bad store_txn_read(struct zk_span payload, struct store_txn *out)
+enum zk_err txn_read(struct zk_span payload, struct txn_record *out)
 {
 	struct jute_in in = jute_in_of(payload);
 	const struct op_type *t;
 
-	*out = (struct store_txn){0};
+	*out = (struct txn_record){0};
 	if (payload.n < TXN_HEADER_BYTES)
-		return STORE_BAD_TXN;
+		return ZK_EINVAL;
 	txn_get_header(&in, &out->header);
 	t = find_type(out->header.type);
 	if (!t)
-		return STORE_BAD_TYPE;
+		return ZK_ENOTSUP;
 	if (!read_op(t, &in, &out->op))
-		return STORE_BAD_TXN;
+		return ZK_EINVAL;
 	out->bytes = zk_span_of(payload.p, payload.n - jute_left(&in));
-	if (jute_left(&in) >= STORE_DIGEST_BYTES) {
+	if (jute_left(&in) >= TXN_DIGEST_BYTES) {
 		out->has_digest = true;
 		out->digest_version = jute_i32(&in);
 		out->digest = (uint64_t)jute_i64(&in);
 	}
-	return STORE_GOOD;
+	return ZK_EOK;
 }
 
-struct jute_in store_list_begin(const struct store_op *op)
+struct jute_in txn_list_begin(const struct txn_op *op)
 {
 	struct jute_in in = jute_in_of(op->list);
 
@@ -179,7 +179,7 @@ struct jute_in store_list_begin(const struct store_op *op)
 	return in;
 }
 
-bool store_multi_next(struct jute_in *cursor, struct store_op *out)
+bool txn_multi_next(struct jute_in *cursor, struct txn_op *out)
 {
 	const struct op_type *t;
 	struct jute_in sub;
@@ -191,7 +191,7 @@ bool store_multi_next(struct jute_in *cursor, struct store_op *out)
 	return t && !cursor->bad && read_op(t, &sub, out);
 }
 
-bool store_path_next(struct jute_in *cursor, struct zk_span *path)
+bool txn_path_next(struct jute_in *cursor, struct zk_span *path)
 {
 	if (cursor->bad || jute_left(cursor) == 0)
 		return false;
