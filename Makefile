@@ -66,6 +66,7 @@ help:
 	@echo 'make test-net        devices and kernel peers in network namespaces (root)'
 	@echo 'make test-clients    unmodified ZooKeeper clients in a network namespace (root)'
 	@echo 'make test-diff       the same requests to Apache ZooKeeper and to zokord, answers compared (root)'
+	@echo 'make test-crash      kill -9, full and slow disks, files moved between both kinds of server (root)'
 	@echo 'make sim SEEDS=n FROM=s    TCP simulator'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'
 	@echo 'make tsan            core and rings under the thread sanitizer'

@@ -151,4 +151,5 @@ def stored():
                           children]))
 
 
-{"make": make, "dump": dump, "stored": stored}[sys.argv[1]]()
+if __name__ == "__main__":
+    {"make": make, "dump": dump, "stored": stored}[sys.argv[1]]()
