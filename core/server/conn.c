@@ -12,7 +12,7 @@ static void link_to(struct srv_conn *c, struct zk_list *l)
 
 void conn_schedule(struct srv_conn *c)
 {
-	if (!conn_over(c))
+	if (!conn_over(c) && !c->parked)
 		link_to(c, &c->s->run);
 }
 
@@ -34,12 +34,17 @@ static void conn_stop(struct srv_conn *c)
 	struct srv *s = c->s;
 
 	zk_list_del(&c->link);
+	s->parked_n -= c->parked;
+	c->parked = false;
 	read_job_drop(c);
 	watch_drop(s->watch, c->index);
-	if (c->outstanding)
+	if (c->waiting)
 		/* partner: relaxed reads of the other cores' parsers; only a limit */
-		atomic_fetch_sub_explicit(&s->sh->limits.outstanding, c->outstanding,
+		atomic_fetch_sub_explicit(&s->sh->limits.in_process, c->waiting,
 					  memory_order_relaxed);
+	if (c->large_bytes)
+		limits_large_done(&s->sh->limits, c->large_bytes);
+	c->large_bytes = 0;
 	s->n.outstanding -= c->waiting;
 	c->outstanding = 0;
 	c->waiting = 0;
@@ -87,6 +92,8 @@ void conn_doom(struct srv_conn *c)
 	if (c->doomed || c->state >= CONN_DOWN)
 		return;
 	link_to(c, &c->s->doomed);
+	c->s->parked_n -= c->parked;
+	c->parked = false;
 	c->doomed = true;
 }
 
@@ -154,17 +161,9 @@ static enum op_class op_class(int32_t op)
 static enum conn_take conn_submit(struct srv_conn *c, const struct read_req *q)
 {
 	struct srv *s = c->s;
-	size_t body = jute_left(&q->in);
+	uint32_t body = (uint32_t)jute_left(&q->in), large = limits_large(&s->sh->limit, body);
 	struct msg_request *m;
 
-	if (c->waiting && s->sh->global_outstanding_limit &&
-	    /* partner: the adds and subs of all cores; only a limit */
-	    atomic_load_explicit(&s->sh->limits.outstanding, memory_order_relaxed) >
-		    (int64_t)s->sh->global_outstanding_limit) {
-		s->n.throttled++;
-		conn_stall(c);
-		return CONN_STOP;
-	}
 	m = srv_send(s, MSG_REQUEST, sizeof(*m) + c->ids_n + body,
 		     (struct msg_conn){c->index, c->generation});
 	if (!m) {
@@ -172,23 +171,27 @@ static enum conn_take conn_submit(struct srv_conn *c, const struct read_req *q)
 		conn_stall(c);
 		return CONN_STOP;
 	}
+	if (!limits_large_take(&s->sh->limits, &s->sh->limit, large)) {
+		limit_large_close(c); /* what was reserved is not committed */
+		return CONN_TAKEN;
+	}
 	m->xid = q->xid;
 	m->op = q->op;
 	m->session = c->session;
 	m->received_ns = s->now_ns;
+	m->since_ns = s->now_ns - conn_waited_ns(c);
 	m->ids_bytes = c->ids_n;
-	m->body_bytes = (uint32_t)body;
+	m->body_bytes = body;
 	memcpy(m + 1, c->ids, c->ids_n);
 	if (body)
 		memcpy((uint8_t *)(m + 1) + c->ids_n, q->in.p, body);
 	zk_ring_commit(s->conf.to_leader, sizeof(*m) + c->ids_n + body);
 	c->waiting++;
 	s->n.outstanding++;
-	if (q->xid > 0) {
-		c->outstanding++;
-		/* partner: the load above, on every core */
-		atomic_fetch_add_explicit(&s->sh->limits.outstanding, 1, memory_order_relaxed);
-	}
+	c->large_bytes += large;
+	c->outstanding += q->xid > 0;
+	/* partner: loads in conn_limit.c, on every core */
+	atomic_fetch_add_explicit(&s->sh->limits.in_process, 1, memory_order_relaxed);
 	c->closing = q->op == ZK_OP_CLOSE_SESSION;
 	return CONN_TAKEN;
 }
@@ -233,9 +236,47 @@ static void conn_auth(struct srv_conn *c, struct read_req *q)
 	}
 }
 
+static enum conn_take conn_dispatch(struct srv_conn *c, struct read_req *q, enum op_class class)
+{
+	struct srv *s = c->s;
+
+	switch (class) {
+	case OP_WRITE:
+		return conn_submit(c, q);
+	case OP_READ:
+		read_serve(c, q);
+		break;
+	case OP_COUNT:
+		if (read_all_children_number(c, q) == CONN_STOP) {
+			conn_stall(c);
+			return CONN_STOP;
+		}
+		break;
+	case OP_PING:
+		reply_send(c, ZK_XID_PING, s->visible, ZK_EOK, (struct zk_span){NULL, 0});
+		conn_answered(c, ZK_XID_PING, q->op, s->visible, ZK_REPLY_HEADER_BYTES);
+		break;
+	case OP_AUTH:
+		conn_auth(c, q);
+		break;
+	case OP_SASL:
+		/* no SASL server is configured: a null token */
+		reply_send(c, q->xid, 0, ZK_EOK, zk_span_of("\xff\xff\xff\xff", 4));
+		conn_answered(c, q->xid, q->op, s->visible, ZK_REPLY_HEADER_BYTES + 4);
+		break;
+	case OP_UNKNOWN:
+		reply_send(c, q->xid, UINT64_MAX, ZK_UNIMPLEMENTED, (struct zk_span){NULL, 0});
+		s->n.packets_sent++;
+		conn_finish(c);
+		break;
+	}
+	return CONN_TAKEN;
+}
+
 /** One complete frame of a live connection. */
 static enum conn_take conn_serve(struct srv_conn *c, struct zk_span f, const uint64_t *hash)
 {
+	enum limit_verdict verdict = LIMIT_PASS;
 	struct srv *s = c->s;
 	struct read_req q;
 	enum op_class class;
@@ -254,30 +295,14 @@ static enum conn_take conn_serve(struct srv_conn *c, struct zk_span f, const uin
 		s->n.behind_write++; /* the reply resumes the parser */
 		return CONN_STOP;
 	}
-	if (class == OP_WRITE) {
-		if (conn_submit(c, &q) == CONN_STOP)
-			return CONN_STOP;
-	} else if (zk_likely(class == OP_READ)) {
-		read_serve(c, &q);
-	} else if (class == OP_COUNT) {
-		if (read_all_children_number(c, &q) == CONN_STOP) {
-			conn_stall(c);
-			return CONN_STOP;
-		}
-	} else if (class == OP_PING) {
-		reply_send(c, ZK_XID_PING, s->visible, ZK_EOK, (struct zk_span){NULL, 0});
-		conn_answered(c, ZK_XID_PING, q.op, s->visible, ZK_REPLY_HEADER_BYTES);
-	} else if (class == OP_AUTH) {
-		conn_auth(c, &q);
-	} else if (class == OP_SASL) {
-		/* no SASL server is configured: a null token */
-		reply_send(c, q.xid, 0, ZK_EOK, zk_span_of("\xff\xff\xff\xff", 4));
-		conn_answered(c, q.xid, q.op, s->visible, ZK_REPLY_HEADER_BYTES + 4);
-	} else {
-		reply_send(c, q.xid, UINT64_MAX, ZK_UNIMPLEMENTED, (struct zk_span){NULL, 0});
-		s->n.packets_sent++;
-		conn_finish(c);
-	}
+	if (c->outstanding && limit_outstanding(c))
+		return CONN_STOP;
+	if (zk_unlikely(s->limited || c->peer_fin))
+		verdict = limit_request(c, &q, (uint32_t)f.n, class != OP_AUTH && class != OP_SASL,
+					class == OP_WRITE);
+	if (verdict == LIMIT_STOP ||
+	    (verdict == LIMIT_PASS && conn_dispatch(c, &q, class) == CONN_STOP))
+		return CONN_STOP;
 	c->received++;
 	s->n.packets_received++;
 	s->n.bytes_received += f.n;
@@ -288,13 +313,23 @@ enum conn_take conn_frame(struct srv_conn *c, struct zk_span f, const uint64_t *
 {
 	enum conn_take took;
 
-	if (zk_likely(c->state == CONN_LIVE))
-		return conn_serve(c, f, hash);
-	took = conn_hello(c, f);
-	if (took == CONN_TAKEN) {
-		c->received++;
-		c->s->n.packets_received++;
-		c->s->n.bytes_received += f.n;
+	if (zk_likely(c->state == CONN_LIVE)) {
+		took = conn_serve(c, f, hash);
+	} else {
+		took = conn_hello(c, f);
+		if (took == CONN_TAKEN) {
+			c->received++;
+			c->s->n.packets_received++;
+			c->s->n.bytes_received += f.n;
+		}
+	}
+	if (zk_unlikely(took == CONN_STOP)) {
+		c->stopped = true;
+	} else if (zk_unlikely(c->stop_left)) {
+		uint32_t n = (uint32_t)f.n + 4;
+
+		c->stop_left -= n < c->stop_left ? n : c->stop_left;
+		c->was_parked &= c->stop_left != 0;
 	}
 	return took;
 }

@@ -34,6 +34,12 @@ enum conn_take conn_hello(struct srv_conn *c, struct zk_span frame)
 		conn_malformed(c);
 		return CONN_TAKEN;
 	}
+	if (!c->admitted) {
+		if (!limit_connect(c, session != 0))
+			return CONN_TAKEN;
+		c->admitted = true; /* should the ring be full, it asks once only */
+		s->n.connect_requests++;
+	}
 	srv_catch_up(s, last_zxid); /* another core may have told the client more */
 	if ((int64_t)last_zxid > (int64_t)s->visible) {
 		s->n.conns_dropped++;
@@ -59,7 +65,6 @@ enum conn_take conn_hello(struct srv_conn *c, struct zk_span frame)
 	c->has_readonly = jute_left(&in) >= 1;
 	c->timeout_ms = m->timeout_ms;
 	c->state = CONN_OPENING;
-	s->n.connect_requests++;
 	s->n.revalidates += session != 0;
 	return CONN_TAKEN;
 }

@@ -16,7 +16,7 @@ static bool frame_length(struct srv_conn *c, const uint8_t *p, uint32_t *n)
 	if (c->state == CONN_FIRST && words_first(c, p))
 		return false;
 	if (zk_likely(*n != 0 && *n <= c->s->maxbuffer)) /* negative ones are large */
-		return true;
+		return zk_likely(!c->s->limited) || limit_length(c, *n);
 	conn_malformed(c);
 	return false;
 }
@@ -173,6 +173,15 @@ static bool conn_exhausted(const struct srv_conn *c)
 	       c->s->io.readable(c->t) == 0;
 }
 
+/** Remember since when the bytes that the parser leaves have been here. */
+static void mark_waiting(struct srv_conn *c)
+{
+	if (c->stop_left || (!c->stopped && conn_reads(c)))
+		return;
+	c->stop_left = c->in.n + (uint32_t)c->s->io.readable(c->t);
+	c->stop_ns = c->s->now_ns;
+}
+
 void conn_run(struct srv_conn *c)
 {
 	struct srv *s = c->s;
@@ -183,6 +192,7 @@ void conn_run(struct srv_conn *c)
 		words_mask(c);
 		return;
 	}
+	c->stopped = false;
 	while (go && budget > 0 && conn_reads(c)) {
 		struct zk_span run;
 
@@ -203,6 +213,7 @@ void conn_run(struct srv_conn *c)
 	}
 	if (conn_over(c))
 		return;
+	mark_waiting(c);
 	if (c->out.n)
 		s->n.out_full++;
 	if (budget == 0 && conn_reads(c))

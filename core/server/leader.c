@@ -106,7 +106,8 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 	struct entry e = {.kind = ENTRY_ANSWER,
 			  .to = r->h,
 			  .session = r->session,
-			  .received_ns = r->received_ns,
+			  .since_ns = r->since_ns,
+			  .request_bytes = r->body_bytes,
 			  .xid = r->xid,
 			  .op = r->op};
 	struct jute_in in = jute_in_of(body_of(r));
@@ -170,7 +171,8 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 	leader_push(l, &(struct entry){.kind = ENTRY_WRITE,
 				       .zxid = in.zxid,
 				       .session = r->session,
-				       .received_ns = r->received_ns,
+				       .since_ns = r->since_ns,
+				       .request_bytes = r->body_bytes,
 				       .bytes = out.txn,
 				       .bytes_end = out.end,
 				       .reply_max = out.reply_bytes,

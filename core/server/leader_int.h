@@ -25,14 +25,14 @@ enum { LEADER_RETRY_NS = 100 * 1000 /* when something downstream is full */ };
 
 struct entry {
 	uint64_t zxid; /* not of an ENTRY_ANSWER */
-	uint64_t session, received_ns;
-	uint64_t prepared_ns;
+	uint64_t session, since_ns, prepared_ns;
 	struct zk_span bytes; /* the transaction; ENTRY_ANSWER: the string of the request, which is
 				 the body of sync's reply */
 	uint64_t bytes_end;   /* position in the byte queue */
 	size_t reply_max;
 	struct msg to; /* core and connection to answer */
 	int32_t xid, op;
+	uint32_t request_bytes;
 	enum zk_err err;
 	enum entry_kind kind;
 };

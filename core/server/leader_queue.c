@@ -57,7 +57,8 @@ void leader_reply_fill(struct msg_reply *m, const struct entry *e, uint64_t zxid
 				.op = e->op,
 				.body_bytes = (uint32_t)body,
 				.zxid = zxid,
-				.received_ns = e->received_ns,
+				.since_ns = e->since_ns,
+				.request_bytes = e->request_bytes,
 				.drop = e->err == ZK_SESSIONMOVED};
 }
 

@@ -84,3 +84,26 @@ void limits_leave(struct limits *l, uint64_t addr)
 				   tag_of(addr));
 	zk_assert(found); /* what was counted has its slot */
 }
+
+bool limits_large_refused(const struct limits *l, const struct limits_conf *conf, uint32_t large)
+{
+	return large && atomic_load_explicit(&l->large_bytes, memory_order_relaxed) + large >
+				(int64_t)conf->large_max_bytes;
+}
+
+bool limits_large_take(struct limits *l, const struct limits_conf *conf, uint32_t large)
+{
+	if (!large)
+		return true;
+	/* partner: the same on the other cores */
+	if (atomic_fetch_add_explicit(&l->large_bytes, large, memory_order_relaxed) + large <=
+	    (int64_t)conf->large_max_bytes)
+		return true;
+	limits_large_done(l, large);
+	return false;
+}
+
+void limits_large_done(struct limits *l, uint64_t large)
+{
+	atomic_fetch_sub_explicit(&l->large_bytes, (int64_t)large, memory_order_relaxed);
+}

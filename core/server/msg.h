@@ -45,7 +45,8 @@ struct msg_request {
 	struct msg h;
 	int32_t xid, op;
 	uint64_t session;
-	uint64_t received_ns; /* monotonic, for latency figures */
+	uint64_t received_ns; /* monotonic: when the parser took it */
+	uint64_t since_ns;    /* when its bytes were here, for latency figures */
 	uint32_t ids_bytes;   /* Jute vector of Id, directly behind this struct */
 	uint32_t
 		body_bytes; /* request record as on the wire (without its header), behind the ids */
@@ -72,12 +73,12 @@ struct msg_touch {
 struct msg_reply {
 	struct msg h;
 	int32_t xid, err;
-	int32_t op;          /* of the request; ZK_OP_CLOSE_SESSION: close after it is sent */
-	uint32_t body_bytes; /* directly behind this struct */
-	uint64_t zxid;       /* leaves only after the core's visible has reached it */
-	uint64_t received_ns;
-	uint32_t drop; /* 1 = no reply, close the connection (session moved) */
-	uint32_t pad;
+	int32_t op;             /* of the request; ZK_OP_CLOSE_SESSION: close after it is sent */
+	uint32_t body_bytes;    /* directly behind this struct */
+	uint64_t zxid;          /* leaves only after the core's visible has reached it */
+	uint64_t since_ns;      /* of the request */
+	uint32_t drop;          /* 1 = no reply, close the connection (session moved) */
+	uint32_t request_bytes; /* body_bytes of the request */
 };
 
 enum gather_what {

@@ -38,6 +38,7 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 	if (s->conf.out_spill_bytes_max == 0)
 		s->conf.out_spill_bytes_max = SPILL_DEFAULT;
 	s->sh = conf->shared;
+	s->limited = s->sh->limit.requests_max || s->sh->limit.large_bytes;
 	s->io = *conf->io;
 	s->tree = conf->tree;
 	s->reader = conf->reader;
@@ -51,6 +52,7 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 		s->metric[i].slot = s->slots[i];
 	zk_list_init(&s->run);
 	zk_list_init(&s->stalled);
+	zk_list_init(&s->parked);
 	zk_list_init(&s->doomed);
 	zk_list_init(&s->detach);
 	zk_list_init(&s->asks_wait);
@@ -297,7 +299,7 @@ void srv_gone(struct srv_conn *c, uint64_t now_ns)
 /** Give every connection of @p l a turn; those that have to wait again are at its end. */
 static unsigned run_list(struct srv *s, struct zk_list *l, bool until_full)
 {
-	uint64_t full = s->n.ring_full + s->n.throttled;
+	uint64_t full = s->n.ring_full;
 	struct zk_list now;
 	unsigned work = 0;
 
@@ -309,7 +311,7 @@ static unsigned run_list(struct srv *s, struct zk_list *l, bool until_full)
 	while (!zk_list_empty(&now)) { /* bound: connections */
 		struct srv_conn *c = zk_container_of(now.next, struct srv_conn, link);
 
-		if (until_full && s->n.ring_full + s->n.throttled != full)
+		if (until_full && s->n.ring_full != full)
 			break;
 		zk_list_del(&c->link);
 		conn_run(c);
@@ -335,6 +337,8 @@ unsigned srv_begin(struct srv *s, uint64_t now_ns)
 	work += read_jobs(s);
 	work += run_list(s, &s->stalled, true);
 	work += run_list(s, &s->run, false);
+	if (zk_unlikely(s->parked_n))
+		work += limit_unpark(s);
 	srv_reap(s);
 	return work;
 }
@@ -412,6 +416,8 @@ uint64_t srv_next_ns(const struct srv *s)
 		return s->now_ns;
 	if (s->conns)
 		next = s->sweep_ns;
+	if (s->parked_n && limit_next_ns(s) < next)
+		next = limit_next_ns(s);
 	if (s->touch_n && s->touch_ns + SRV_TOUCH_NS < next)
 		next = s->touch_ns + SRV_TOUCH_NS;
 	return next;

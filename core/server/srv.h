@@ -12,7 +12,7 @@
  * Per connection requests are answered in order. A read that finds an earlier write of its
  * connection unanswered stops the parser: the bytes stay in TCP's receive queue until the reply has
  * passed (writes behind writes are pipelined). A full ring to the leader, a full send budget and
- * the outstanding limit stop the parser the same way; nothing is dropped.
+ * the limits of conn_limit.c stop the parser the same way; nothing is dropped unasked.
  */
 #ifndef ZK_SERVER_SRV_H
 #define ZK_SERVER_SRV_H
@@ -89,7 +89,8 @@ struct srv_shared {
 	uint32_t jute_maxbuffer;
 	uint32_t max_client_cnxns; /* per address; 0 = off */
 	uint32_t max_cnxns;        /* in total; 0 = off */
-	uint32_t global_outstanding_limit;
+	struct limits_conf limit;
+	int32_t listen_backlog;          /* for `conf`; there is none to set */
 	uint32_t sessionless_timeout_ms; /* 10000 */
 	uint16_t client_port;
 	const char *data_dir, *data_log_dir;

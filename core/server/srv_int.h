@@ -62,7 +62,8 @@ struct srv_conn {
 	struct conn_in in;
 	struct conn_out out;
 	uint32_t waiting;     /* requests at the leader */
-	uint32_t outstanding; /* of them with xid > 0, in limits.outstanding */
+	uint32_t outstanding; /* of them with xid > 0: what globalOutstandingLimit looks at */
+	uint64_t large_bytes; /* of them, in limits.large_bytes */
 	uint32_t touch_round; /* s->touch_round when last in the touch list */
 	uint8_t state;        /* enum conn_state */
 	bool doomed : 1;      /* abort at the next safe point */
@@ -71,11 +72,18 @@ struct srv_conn {
 	bool reconnect : 1;
 	bool has_readonly : 1; /* the ConnectRequest had the byte */
 	bool detach : 1;       /* MSG_DETACH is owed */
+	bool stopped : 1;      /* the parser has left a whole frame */
+	bool parked : 1;       /* in s->parked */
+	bool was_parked : 1;   /* ... while some of stop_left waited */
+	bool admitted : 1;     /* past the connection throttle */
 	uint16_t ids_n;
 	uint8_t *ids;        /* encoded identities, ids_n bytes */
-	struct zk_list link; /* s->run, stalled, doomed, detach or asks_wait */
+	struct zk_list link; /* s->run, stalled, parked, doomed, detach or asks_wait */
 	struct srv_list_job *job;
-	uint64_t last_ns; /* when bytes came last */
+	uint64_t last_ns;   /* when bytes came last */
+	uint64_t stop_ns;   /* since when the next stop_left bytes have been waiting */
+	uint64_t parked_ns; /* since when they have been waiting for the request throttle */
+	uint32_t stop_left;
 	uint32_t index, generation;
 	int32_t timeout_ms;
 	uint8_t word; /* enum srv_word of CONN_ASKING */
@@ -133,11 +141,13 @@ struct srv_gather {
 enum srv_metric {
 	SRV_METRIC_READ,   /* answers that took a millisecond or more, but for the next kind */
 	SRV_METRIC_UPDATE, /* all answers to what became a transaction */
+	SRV_METRIC_PARKED, /* ms in front of the request throttle */
 	SRV_METRICS_DETAILED,
 	SRV_METRIC_CREATED = SRV_METRICS_DETAILED, /* watches fired by one event */
 	SRV_METRIC_DELETED,
 	SRV_METRIC_CHANGED,
 	SRV_METRIC_CHILDREN,
+	SRV_METRIC_DEFICIT, /* tokens missing after a ConnectRequest */
 	SRV_METRICS
 };
 
@@ -153,7 +163,10 @@ struct srv {
 	struct srv_counts n;
 	struct watch *watch;
 	struct zk_list run;     /* something to do in the next round */
-	struct zk_list stalled; /* ring full or over the outstanding limit */
+	struct zk_list stalled; /* ring full */
+	struct zk_list parked;  /* over request_throttle_max_requests, in order */
+	uint32_t parked_n;
+	bool turn; /* the first of them may go on */
 	struct zk_list doomed;
 	struct zk_list detach;    /* MSG_DETACH owed */
 	struct zk_list asks_wait; /* four-letter words in line */
@@ -164,7 +177,8 @@ struct srv {
 	struct srv_conn *free;
 	uint32_t conns;
 	bool draining;
-	bool more; /* a budget of this round ran out */
+	bool limited; /* is any of the limits that are off by default on? */
+	bool more;    /* a budget of this round ran out */
 	/* touches */
 	uint64_t *touch;
 	uint32_t touch_n, touch_round;
@@ -222,6 +236,14 @@ void conn_run(struct srv_conn *c);
 
 /* ---- conn.c: requests, life ---- */
 
+/** A request of a live connection. */
+struct read_req {
+	int32_t xid, op;
+	uint64_t hash; /* of the path, when hashed */
+	bool hashed;
+	struct jute_in in; /* behind the request header */
+};
+
 enum conn_take { CONN_TAKEN, CONN_STOP /* leave the frame, try later */ };
 
 /** One complete frame, without its length. @p hash: of its path, or NULL. */
@@ -242,6 +264,37 @@ void conn_schedule(struct srv_conn *c);
 static inline bool conn_over(const struct srv_conn *c)
 {
 	return c->state >= CONN_CLOSING || c->doomed;
+}
+
+/* ---- conn_limit.c: what may be turned away or made to wait ---- */
+
+enum limit_verdict {
+	LIMIT_PASS,
+	LIMIT_STOP, /* leave the frame; something resumes the parser */
+	LIMIT_DONE  /* it has been answered, or the connection closed */
+};
+
+/** One whole frame of @p n bytes. @p piped: it is part of the pipeline; @p leader: it goes to the
+ *  leader. */
+enum limit_verdict limit_request(struct srv_conn *c, const struct read_req *q, uint32_t n,
+				 bool piped, bool leader);
+/** A length has come, the frame not yet. @return false: closed. */
+bool limit_length(struct srv_conn *c, uint32_t n);
+/** A frame that is too large beside the others: closed without a word. */
+void limit_large_close(struct srv_conn *c);
+/** Before a request goes to the leader: is the connection's turn over? */
+bool limit_outstanding(struct srv_conn *c);
+/** A ConnectRequest. @return false: closed. */
+bool limit_connect(struct srv_conn *c, bool renew);
+/** Some of those parked may go on. Returns work done. */
+unsigned limit_unpark(struct srv *s);
+/** When to look again, absolute ns. */
+uint64_t limit_next_ns(const struct srv *s);
+
+/** How long the next frame has been waiting, ns. */
+static inline uint64_t conn_waited_ns(const struct srv_conn *c)
+{
+	return c->stop_left ? c->s->now_ns - c->stop_ns : 0;
 }
 
 /* ---- conn_hello.c: ConnectRequest, ConnectResponse ---- */
@@ -320,20 +373,20 @@ static inline void conn_answered_ms(struct srv_conn *c, int32_t xid, int32_t op,
 static inline void conn_answered(struct srv_conn *c, int32_t xid, int32_t op, uint64_t zxid,
 				 size_t bytes)
 {
-	conn_answered_ms(c, xid, op, zxid, bytes, 0);
+	uint32_t ms = 0;
+
+	if (zk_unlikely(c->stop_left)) { /* it had to wait for something */
+		ms = (uint32_t)(conn_waited_ns(c) / 1000000);
+		if (ms)
+			zk_metric_add(&c->s->metric[SRV_METRIC_READ], ms);
+	}
+	conn_answered_ms(c, xid, op, zxid, bytes, ms);
 }
 
 /** Header-only answer to a read at this core's visible. */
 void read_error(struct srv_conn *c, int32_t xid, int32_t op, enum zk_err err);
 
 /* ---- read*.c: requests served here; every earlier request of the connection is answered ---- */
-
-struct read_req {
-	int32_t xid, op;
-	uint64_t hash; /* of the path, when hashed */
-	bool hashed;
-	struct jute_in in; /* behind the request header */
-};
 
 void read_serve(struct srv_conn *c, struct read_req *q);
 /** Is READ (or any of @p perm) granted to the connection? */

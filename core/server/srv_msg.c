@@ -157,7 +157,7 @@ void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct z
 static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 {
 	struct srv_conn *c = srv_conn_of(s, m->h.conn);
-	uint64_t zxid, ms = s->now_ns > m->received_ns ? (s->now_ns - m->received_ns) / 1000000 : 0;
+	uint64_t zxid, ms = s->now_ns > m->since_ns ? (s->now_ns - m->since_ns) / 1000000 : 0;
 
 	zk_assert(n >= sizeof(*m) && n - sizeof(*m) >= m->body_bytes);
 	if (m->zxid > s->visible)
@@ -169,10 +169,15 @@ static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 	zk_assert(c->waiting > 0 && !c->job);
 	c->waiting--;
 	s->n.outstanding--;
-	if (m->xid > 0 && c->outstanding) {
-		c->outstanding--;
-		/* partner: the load in conn_submit() of every core */
-		atomic_fetch_sub_explicit(&s->sh->limits.outstanding, 1, memory_order_relaxed);
+	c->outstanding -= m->xid > 0 && c->outstanding;
+	/* partner: loads in conn_limit.c, on every core */
+	atomic_fetch_sub_explicit(&s->sh->limits.in_process, 1, memory_order_relaxed);
+	if (c->large_bytes) {
+		uint32_t large = limits_large(&s->sh->limit, m->request_bytes);
+
+		zk_assert(large <= c->large_bytes);
+		c->large_bytes -= large;
+		limits_large_done(&s->sh->limits, large);
 	}
 	if (m->drop) { /* the session lives elsewhere now */
 		c->detach = false;

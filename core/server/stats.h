@@ -48,6 +48,12 @@
 	X(watch_paths, "distinct watched paths")                                                   \
 	X(ring_full, "parser stops: ring to the leader full")                                      \
 	X(throttled, "parser stops: outstanding limit")                                            \
+	X(parked, "parser stops: request throttle")                                                \
+	X(throttled_ops, "requests answered -127: too long in front of the request throttle")      \
+	X(stale_requests, "requests of a connection that had gone or of long ago")                 \
+	X(stale_dropped, "of them dropped, with their connection")                                 \
+	X(large_refused, "connections closed for a large request beside too many others")          \
+	X(conns_throttled, "connections closed by the connection throttle")                        \
 	X(out_full, "parser stops: unread output")                                                 \
 	X(behind_write, "parser stops: a read behind the connection's own write")                  \
 	X(gathers_late, "a four-letter word had to wait for others")                               \

@@ -156,6 +156,7 @@ static void reset_server(struct srv *s)
 	n->responses = n->response_last_bytes = 0;
 	n->response_min_bytes = n->response_max_bytes = 0;
 	n->response_bytes = n->watch_bytes = n->stale_replies = 0;
+	n->stale_requests = n->stale_dropped = n->throttled_ops = n->parked = n->large_refused = 0;
 	n->connect_requests = n->revalidates = n->conns_refused = n->conns_lost = n->conns_idle = 0;
 	for (unsigned i = 0; i < SRV_METRICS; i++)
 		zk_metric_reset(&s->metric[i]);

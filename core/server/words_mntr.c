@@ -75,6 +75,8 @@ static void put_cores(struct srv *s, struct words_out *o)
 		enum srv_metric which;
 		bool detailed;
 	} list[] = {
+		{"request_throttle_queue_time_ms", SRV_METRIC_PARKED, true},
+		{"connection_token_deficit", SRV_METRIC_DEFICIT, false},
 		{"node_created_watch_count", SRV_METRIC_CREATED, false},
 		{"node_deleted_watch_count", SRV_METRIC_DELETED, false},
 		{"node_changed_watch_count", SRV_METRIC_CHANGED, false},
@@ -98,8 +100,14 @@ static void put_counts(struct words_out *o, const struct srv_counts *t)
 	put_u64(o, "response_bytes", t->response_bytes);
 	put_u64(o, "watch_bytes", t->watch_bytes);
 	put_u64(o, "stale_replies", t->stale_replies);
+	put_u64(o, "stale_requests", t->stale_requests);
+	put_u64(o, "stale_requests_dropped", t->stale_dropped);
+	put_u64(o, "throttled_ops", t->throttled_ops);
+	put_u64(o, "request_throttle_wait_count", t->parked);
+	put_u64(o, "large_requests_rejected", t->large_refused);
 	/* ours */
 	put_u64(o, "connections_closed_by_server", t->conns_dropped);
+	put_u64(o, "connections_throttled", t->conns_throttled);
 	put_u64(o, "connections_malformed", t->conns_malformed);
 	put_u64(o, "connections_overrun", t->conns_overrun);
 	put_u64(o, "memory_refused_connections", t->memory_refused);
@@ -139,6 +147,19 @@ static void put_os(const struct srv *s, struct words_out *o)
 	put_u64(o, "max_file_descriptor_count", os.max_files);
 }
 
+/** Billionths as Double.toString() prints them, but for the tiny ones. */
+static void put_chance(struct words_out *o, uint32_t chance)
+{
+	char text[16];
+	struct words_out t = {text, 0, sizeof(text)};
+
+	words_printf(&t, "%09" PRIu32, chance % THROTTLE_CERTAIN);
+	while (t.n > 1 && text[t.n - 1] == '0')
+		t.n--;
+	words_printf(o, "zk_connection_drop_probability\t%d.%.*s\n", chance >= THROTTLE_CERTAIN,
+		     (int)t.n, text);
+}
+
 static void put_gauges(struct srv *s, struct words_out *o, const struct srv_counts *t)
 {
 	char avg[STATS_AVG_TEXT_BYTES];
@@ -162,7 +183,7 @@ static void put_gauges(struct srv *s, struct words_out *o, const struct srv_coun
 		t->responses ? (int64_t)t->response_last_bytes : -1);
 	put_i64(o, "max_client_response_size", t->responses ? (int64_t)t->response_max_bytes : -1);
 	put_i64(o, "min_client_response_size", t->responses ? (int64_t)t->response_min_bytes : -1);
-	words_printf(o, "zk_connection_drop_probability\t0.0\n");
+	put_chance(o, throttle_chance(&s->sh->limits.throttle));
 	put_u64(o, "auth_failed_count", t->auth_failed);
 	/* ours */
 	put_u64(o, "tree_memory_bytes", ts.memory_bytes);

@@ -81,7 +81,7 @@ void words_conf(struct srv *s, struct words_out *o)
 		     sh->min_session_timeout_ms ? sh->min_session_timeout_ms : 2 * sh->tick_ms);
 	words_printf(o, "maxSessionTimeout=%" PRIu32 "\n",
 		     sh->max_session_timeout_ms ? sh->max_session_timeout_ms : 20 * sh->tick_ms);
-	words_printf(o, "clientPortListenBacklog=-1\n");
+	words_printf(o, "clientPortListenBacklog=%" PRId32 "\n", sh->listen_backlog);
 	words_printf(o, "serverId=0\n"); /* ZooKeeperServer.getServerId() of a standalone server */
 }
 

@@ -69,7 +69,20 @@ static void defaults(struct config *c)
 	*c = (struct config){
 		.tick_ms = 3000,
 		.max_client_cnxns = 60,
-		.global_outstanding_limit = 1000,
+		.limit = {.outstanding = 1000,
+			  .stall_ms = 100,
+			  .drop_stale = true,
+			  .stale_connection = true,
+			  .large_max_bytes = 100 << 20,
+			  .connect = {.fill_ms = 1,
+				      .fill_count = 1,
+				      .freeze_ms = -1,
+				      .drop_increase = THROTTLE_CERTAIN / 50,
+				      .drop_decrease = THROTTLE_CERTAIN / 500,
+				      .global_weight = 3,
+				      .renew_weight = 2}},
+		.local_weight = 1,
+		.listen_backlog = -1,
 		.jute_maxbuffer = 0xfffff,
 		.sessionless_timeout_ms = 10000,
 		.digest_enabled = true,
@@ -221,6 +234,21 @@ static void need(struct config_ctx *x, const char *key)
 		config_bad(x, NULL, key, "is missing");
 }
 
+/* The corrections of BlueThrottle's static block; tokens are meant for new sessions. */
+static void resolve_throttle(struct config *c)
+{
+	struct throttle_conf *t = &c->limit.connect;
+
+	if (t->global_weight < c->local_weight)
+		t->global_weight = c->local_weight;
+	if (t->renew_weight < c->local_weight)
+		t->renew_weight = c->local_weight;
+	if (t->weighed) {
+		t->tokens *= t->global_weight;
+		t->fill_count *= t->global_weight;
+	}
+}
+
 static void resolve(struct config_ctx *x)
 {
 	struct config *c = x->c;
@@ -231,6 +259,9 @@ static void resolve(struct config_ctx *x)
 	if (c->data_log_dir[0] == 0)
 		memcpy(c->data_log_dir, c->data_dir, sizeof(c->data_log_dir));
 	resolve_sessions(x);
+	resolve_throttle(c);
+	if (!c->jute_extra_bytes)
+		c->jute_extra_bytes = c->jute_maxbuffer;
 	resolve_cpus(x);
 	resolve_addresses(x);
 	if (!x->has_mac)
@@ -328,6 +359,45 @@ static void print_text(FILE *out, const char *key, const char *value)
 	fputc('\n', out);
 }
 
+static const char *truth(bool v)
+{
+	return v ? "true" : "false";
+}
+
+static void print_share(FILE *out, const char *key, uint32_t billionths)
+{
+	fprintf(out, "%s=%u.%09u\n", key, billionths / THROTTLE_CERTAIN,
+		billionths % THROTTLE_CERTAIN);
+}
+
+static void print_limits(const struct config *c, FILE *out)
+{
+	const struct limits_conf *l = &c->limit;
+	const struct throttle_conf *t = &l->connect;
+	uint32_t weight = t->weighed ? t->global_weight : 1;
+
+	fprintf(out, "globalOutstandingLimit=%d\n", l->outstanding);
+	fprintf(out, "request_throttle_max_requests=%u\nrequest_throttle_stall_time=%u\n",
+		l->requests_max, l->stall_ms);
+	fprintf(out, "throttled_op_wait_time=%u\nrequest_throttle_drop_stale=%s\n", l->op_wait_ms,
+		truth(l->drop_stale));
+	fprintf(out, "request_stale_connection_check=%s\nrequest_stale_latency_check=%s\n",
+		truth(l->stale_connection), truth(l->stale_latency));
+	fprintf(out, "largeRequestThreshold=%d\nlargeRequestMaxBytes=%u\n",
+		l->large_bytes ? (int)l->large_bytes : -1, l->large_max_bytes);
+	fprintf(out, "connection_throttle_tokens=%u\nconnection_throttle_fill_time=%u\n",
+		t->tokens / weight, t->fill_ms);
+	fprintf(out, "connection_throttle_fill_count=%u\nconnection_throttle_freeze_time=%d\n",
+		t->fill_count / weight, t->freeze_ms);
+	print_share(out, "connection_throttle_drop_increase", t->drop_increase);
+	print_share(out, "connection_throttle_drop_decrease", t->drop_decrease);
+	print_share(out, "connection_throttle_decrease_ratio", t->decrease_ratio);
+	fprintf(out, "connection_throttle_weight_enabled=%s\n", truth(t->weighed));
+	fprintf(out, "connection_throttle_global_session_weight=%u\n", t->global_weight);
+	fprintf(out, "connection_throttle_local_session_weight=%u\n", c->local_weight);
+	fprintf(out, "connection_throttle_renew_session_weight=%u\n", t->renew_weight);
+}
+
 void config_print(const struct config *c, FILE *out)
 {
 	static const char *const huge[] = {"auto", "2M", "1G", "no"};
@@ -338,8 +408,10 @@ void config_print(const struct config *c, FILE *out)
 	print_text(out, "dataLogDir", c->data_log_dir);
 	fprintf(out, "tickTime=%u\nminSessionTimeout=%d\nmaxSessionTimeout=%d\n", c->tick_ms,
 		c->min_session_timeout_ms, c->max_session_timeout_ms);
-	fprintf(out, "maxClientCnxns=%u\nmaxCnxns=%u\nglobalOutstandingLimit=%u\n",
-		c->max_client_cnxns, c->max_cnxns, c->global_outstanding_limit);
+	fprintf(out, "clientPortListenBacklog=%d\nmaxClientCnxns=%u\nmaxCnxns=%u\n",
+		c->listen_backlog, c->max_client_cnxns, c->max_cnxns);
+	print_limits(c, out);
+	fprintf(out, "jute.maxbuffer.extrasize=%u\n", c->jute_extra_bytes);
 	fprintf(out, "jute.maxbuffer=%u\nnio.sessionlessCnxnTimeout=%u\n", c->jute_maxbuffer,
 		c->sessionless_timeout_ms);
 	fprintf(out, "digest.enabled=%s\n", c->digest_enabled ? "true" : "false");

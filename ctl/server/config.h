@@ -6,6 +6,7 @@
 #define ZK_CTL_CONFIG_H
 
 #include "core/base/err.h"
+#include "core/server/limits.h"
 #include "ctl/server/log.h"
 #include "dp/eal/eal.h"
 #include "dp/port/port.h"
@@ -35,8 +36,11 @@ struct config {
 	uint32_t tick_ms;
 	int32_t min_session_timeout_ms, max_session_timeout_ms; /* resolved, never -1 */
 	uint32_t max_client_cnxns, max_cnxns;                   /* 0 = off */
-	uint32_t global_outstanding_limit;
+	struct limits_conf limit;
+	uint32_t local_weight; /* of limit.connect, for its defaults only */
+	int32_t listen_backlog;
 	uint32_t jute_maxbuffer;
+	uint32_t jute_extra_bytes; /* a record of log and snapshot may be so much longer */
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
 	bool skip_acl, extended_types, digest_sha256;

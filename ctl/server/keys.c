@@ -50,6 +50,56 @@ static const char *set_java_u32(struct config_ctx *x, const struct key *k, const
 	return why;
 }
 
+/* Integer.getInteger() */
+static const char *set_java_i32(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, k->min, k->max, &v);
+
+	if (!why)
+		*(int32_t *)FIELD(x, k) = (int32_t)v;
+	return why;
+}
+
+/* Integer.getInteger(), where Apache takes every number <= 0 for "off". */
+static const char *set_java_limit(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, INT32_MIN, INT32_MAX, &v);
+
+	if (!why)
+		*(uint32_t *)FIELD(x, k) = v > 0 ? (uint32_t)v : 0;
+	return why;
+}
+
+/* Integer.getInteger(), where Apache keeps its default for every number <= 0. */
+static const char *set_java_positive(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, INT32_MIN, k->max, &v);
+
+	if (!why && v > 0)
+		*(uint32_t *)FIELD(x, k) = (uint32_t)v;
+	return why;
+}
+
+/* Double.parseDouble() of a share. */
+static const char *set_share(struct config_ctx *x, const struct key *k, const char *value)
+{
+	return value_share(value, FIELD(x, k));
+}
+
+/* BinaryInputArchive: at least 1024. */
+static const char *set_extra_bytes(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, INT32_MIN, k->max, &v);
+
+	if (!why)
+		x->c->jute_extra_bytes = v < 1024 ? 1024 : (uint32_t)v;
+	return why;
+}
+
 /* A limit where Apache takes every number <= 0 for "off". */
 static const char *set_limit(struct config_ctx *x, const struct key *k, const char *value)
 {
@@ -338,7 +388,7 @@ static const struct key parsed_keys[] = {
 	{"minSessionTimeout", set_min_session, 0, 0, -1, INT32_MAX},
 	{"maxSessionTimeout", set_max_session, 0, 0, -1, INT32_MAX},
 	KEYF("maxClientCnxns", set_limit, max_client_cnxns),
-	KEY("clientPortListenBacklog", skip_int),
+	KEYN("clientPortListenBacklog", set_java_i32, listen_backlog, INT32_MIN, INT32_MAX),
 	KEY("secureClientPort", refuse_any),
 	KEY("secureClientPortAddress", refuse_any),
 	KEY("initLimit", skip_int),
@@ -410,8 +460,31 @@ static const struct key parsed_keys[] = {
 /* Keys that Apache turns into system properties `zookeeper.KEY`; both spellings are taken. */
 static const struct key property_keys[] = {
 	KEYN("jute.maxbuffer", set_maxbuffer, jute_maxbuffer, 1024, 256 << 20),
-	KEYF("maxCnxns", set_limit, max_cnxns),
-	KEYF("globalOutstandingLimit", set_limit, global_outstanding_limit),
+	KEYN("jute.maxbuffer.extrasize", set_extra_bytes, jute_extra_bytes, 0, INT32_MAX),
+	KEYF("maxCnxns", set_java_limit, max_cnxns),
+	KEYN("globalOutstandingLimit", set_java_i32, limit.outstanding, INT32_MIN, INT32_MAX),
+	KEYF("request_throttle_max_requests", set_java_limit, limit.requests_max),
+	KEYF("request_throttle_stall_time", set_java_limit, limit.stall_ms),
+	KEYF("request_throttle_drop_stale", set_java_bool, limit.drop_stale),
+	KEYF("request_stale_connection_check", set_java_bool, limit.stale_connection),
+	KEYF("request_stale_latency_check", set_java_bool, limit.stale_latency),
+	KEYF("throttled_op_wait_time", set_java_limit, limit.op_wait_ms),
+	KEYF("largeRequestThreshold", set_java_limit, limit.large_bytes),
+	KEYN("largeRequestMaxBytes", set_java_positive, limit.large_max_bytes, 1, INT32_MAX),
+	KEYN("connection_throttle_tokens", set_java_u32, limit.connect.tokens, 0, 100000000),
+	KEYN("connection_throttle_fill_time", set_java_u32, limit.connect.fill_ms, 1, INT32_MAX),
+	KEYN("connection_throttle_fill_count", set_java_u32, limit.connect.fill_count, 1, 1000000),
+	KEYN("connection_throttle_freeze_time", set_java_i32, limit.connect.freeze_ms, -1,
+	     INT32_MAX),
+	KEYF("connection_throttle_drop_increase", set_share, limit.connect.drop_increase),
+	KEYF("connection_throttle_drop_decrease", set_share, limit.connect.drop_decrease),
+	KEYF("connection_throttle_decrease_ratio", set_share, limit.connect.decrease_ratio),
+	KEYF("connection_throttle_weight_enabled", set_java_bool, limit.connect.weighed),
+	KEYN("connection_throttle_global_session_weight", set_java_positive,
+	     limit.connect.global_weight, 1, 1000),
+	KEYN("connection_throttle_local_session_weight", set_java_positive, local_weight, 1, 1000),
+	KEYN("connection_throttle_renew_session_weight", set_java_positive,
+	     limit.connect.renew_weight, 1, 1000),
 	KEYF("4lw.commands.whitelist", set_string, four_letter_words),
 	KEYF("skipACL", set_yes, skip_acl),
 	KEYF("DigestAuthenticationProvider.superDigest", set_string, super_digest),
@@ -429,7 +502,6 @@ static const struct key property_keys[] = {
 
 /* Accepted, without effect here so far. */
 static const char *const other_properties[] = {
-	"jute.maxbuffer.extrasize",
 	"preAllocSize",
 	"snapCount",
 	"snapSizeLimitInKb",
@@ -467,14 +539,6 @@ static const char *const other_properties[] = {
 	"commitProcessor.numWorkerThreads",
 	"commitProcessor.maxReadBatchSize",
 	"commitProcessor.maxCommitBatchSize",
-	"request_throttle_max_requests",
-	"request_throttle_stall_time",
-	"request_throttle_drop_stale",
-	"request_stale_connection_check",
-	"request_stale_latency_check",
-	"throttled_op_wait_time",
-	"largeRequestMaxBytes",
-	"largeRequestThreshold",
 	"cnxTimeout",
 	"quorumCnxnTimeoutMs",
 	"electionPortBindRetry",
@@ -526,7 +590,7 @@ static bool is_other(const char *name)
 	for (size_t i = 0; i < sizeof(other_properties) / sizeof(other_properties[0]); i++)
 		if (strcmp(other_properties[i], name) == 0)
 			return true;
-	return has_prefix(name, "connection_throttle_") || has_prefix(name, "authProvider.");
+	return has_prefix(name, "authProvider.");
 }
 
 static bool is_ensemble(const char *name)

@@ -156,7 +156,8 @@ static void fill_shared(const struct config *c, struct srv_shared *sh)
 	sh->jute_maxbuffer = c->jute_maxbuffer;
 	sh->max_client_cnxns = c->max_client_cnxns;
 	sh->max_cnxns = c->max_cnxns;
-	sh->global_outstanding_limit = c->global_outstanding_limit;
+	sh->limit = c->limit;
+	sh->listen_backlog = c->listen_backlog;
 	sh->sessionless_timeout_ms = c->sessionless_timeout_ms;
 	sh->client_port = c->client_port;
 	/* ZooKeeperServer.dumpConf(): where the files are */

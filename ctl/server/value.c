@@ -88,6 +88,27 @@ const char *value_bool(const char *text, bool *out)
 	return NULL;
 }
 
+const char *value_share(const char *text, uint32_t *billionths)
+{
+	static const uint64_t one = 1000000000;
+	uint64_t whole = 0, part = 0, unit = one / 10;
+	const char *p = text;
+	bool any = digits(&p, 10, &whole);
+
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10) {
+			part += (uint64_t)(*p - '0') * unit;
+			any = true;
+		}
+	}
+	if (!any || *p)
+		return "is not a number like 0.02";
+	if (whole > 1 || whole * one + part > one)
+		return "is more than 1";
+	*billionths = (uint32_t)(whole * one + part);
+	return NULL;
+}
+
 /* One dotted quad at *p. */
 static bool quad(const char **p, uint32_t *out)
 {

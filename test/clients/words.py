@@ -87,12 +87,10 @@ MNTR_DETAILED = """
 """.split()
 # Of them what zokor has no counterpart for, or does not measure.
 MNTR_LEFT_OUT = """
-    outstanding_changes_queued outstanding_changes_removed large_requests_rejected throttled_ops
-    stale_requests stale_requests_dropped request_throttle_wait_count
+    outstanding_changes_queued outstanding_changes_removed
 """.split()
 MNTR_LEFT_OUT_SUMMARIES = """
     prep_process_time prep_processor_queue_size proposal_process_time close_session_prep_time
-    request_throttle_queue_time_ms connection_token_deficit
 """.split()
 
 

@@ -235,6 +235,7 @@ enum zk_err lead_send(struct lead *d, unsigned core, uint32_t conn, uint64_t ses
 				.op = op,
 				.session = session,
 				.received_ns = d->now_ns,
+				.since_ns = d->now_ns,
 				.ids_bytes = (uint32_t)d->ids_n,
 				.body_bytes = (uint32_t)body.n};
 

@@ -537,7 +537,7 @@ static void world_init(struct world *w)
 					 .tick_ms = 2000,
 					 .jute_maxbuffer = MAXBUFFER,
 					 .max_client_cnxns = CONNS - 1,
-					 .global_outstanding_limit = 40,
+					 .limit = {.outstanding = 40},
 					 .sessionless_timeout_ms = 10000};
 	err = tree_new(&tc, &w->tree);
 	zk_assert(err == ZK_EOK);
@@ -593,7 +593,7 @@ static void world_fini(struct world *w)
 		(void)round_once(w);
 		collect(w);
 	}
-	zk_assert(w->shared->limits.conns == 0 && w->shared->limits.outstanding == 0);
+	zk_assert(w->shared->limits.conns == 0 && w->shared->limits.in_process == 0);
 	leader_free(w->leader);
 	srv_free(w->srv);
 	zk_assert(w->mem.used_bytes == 0);

@@ -217,7 +217,7 @@ static void defaults_are_apaches(void **state)
 	assert_int_equal(conf.max_session_timeout_ms, 60000);
 	assert_int_equal(conf.max_client_cnxns, 60);
 	assert_int_equal(conf.max_cnxns, 0);
-	assert_int_equal(conf.global_outstanding_limit, 1000);
+	assert_int_equal(conf.limit.outstanding, 1000);
 	assert_int_equal(conf.jute_maxbuffer, 0xfffff);
 	assert_int_equal(conf.sessionless_timeout_ms, 10000);
 	assert_string_equal(conf.four_letter_words, "srvr");
@@ -259,7 +259,7 @@ static void apache_keys(void **state)
 	assert_int_equal(conf.max_session_timeout_ms, 700);
 	assert_int_equal(conf.max_client_cnxns, 0);
 	assert_int_equal(conf.max_cnxns, 9);
-	assert_int_equal(conf.global_outstanding_limit, 5);
+	assert_int_equal(conf.limit.outstanding, 5);
 	assert_int_equal(conf.jute_maxbuffer, 0x100000);
 	assert_string_equal(conf.four_letter_words, "*");
 	assert_true(conf.skip_acl);
@@ -268,6 +268,60 @@ static void apache_keys(void **state)
 	assert_string_equal(conf.super_digest, "super:abc=");
 	assert_true(conf.digest_sha256);
 	assert_int_equal(conf.warnings_n, 0);
+}
+
+static void limits(void **state)
+{
+	const struct throttle_conf *t = &conf.limit.connect;
+
+	(void)state;
+	assert_true(parse(BASE));
+	assert_int_equal(conf.limit.requests_max, 0);
+	assert_int_equal(conf.limit.stall_ms, 100);
+	assert_int_equal(conf.limit.op_wait_ms, 0);
+	assert_true(conf.limit.drop_stale && conf.limit.stale_connection);
+	assert_false(conf.limit.stale_latency);
+	assert_int_equal(conf.limit.large_bytes, 0);
+	assert_int_equal(conf.limit.large_max_bytes, 100 << 20);
+	assert_int_equal(t->tokens, 0);
+	assert_int_equal(t->freeze_ms, -1);
+	assert_int_equal(t->drop_increase, 20000000);
+	assert_int_equal(t->drop_decrease, 2000000);
+	assert_int_equal(conf.jute_extra_bytes, 0xfffff);
+	assert_int_equal(conf.listen_backlog, -1);
+	assert_true(parse(BASE "zookeeper.globalOutstandingLimit=0\nlargeRequestThreshold=-5\n"
+			       "largeRequestMaxBytes=0\nzookeeper.request_throttle_max_requests=7\n"
+			       "request_throttle_drop_stale=no\nthrottled_op_wait_time=-1\n"
+			       "jute.maxbuffer=8192\njute.maxbuffer.extrasize=9\n"
+			       "clientPortListenBacklog=50\n"));
+	assert_int_equal(conf.limit.outstanding, 0); /* one at a time per connection */
+	assert_int_equal(conf.limit.large_bytes, 0);
+	assert_int_equal(conf.limit.large_max_bytes, 100 << 20);
+	assert_int_equal(conf.limit.requests_max, 7);
+	assert_false(conf.limit.drop_stale);
+	assert_int_equal(conf.limit.op_wait_ms, 0);
+	assert_int_equal(conf.jute_extra_bytes, 1024);
+	assert_int_equal(conf.listen_backlog, 50);
+	assert_int_equal(conf.warnings_n, 0);
+	/* BlueThrottle: tokens are meant for new sessions; no weight is below a local session's */
+	assert_true(parse(BASE "connection_throttle_tokens=5\nconnection_throttle_fill_count=2\n"
+			       "connection_throttle_weight_enabled=true\n"
+			       "connection_throttle_global_session_weight=2\n"
+			       "connection_throttle_local_session_weight=4\n"
+			       "connection_throttle_renew_session_weight=-1\n"
+			       "connection_throttle_drop_increase=.5\n"
+			       "connection_throttle_drop_decrease=1\n"
+			       "connection_throttle_decrease_ratio=0.125000000999\n"));
+	assert_int_equal(t->tokens, 20);
+	assert_int_equal(t->fill_count, 8);
+	assert_int_equal(t->global_weight, 4);
+	assert_int_equal(t->renew_weight, 4);
+	assert_int_equal(t->drop_increase, 500000000);
+	assert_int_equal(t->drop_decrease, 1000000000);
+	assert_int_equal(t->decrease_ratio, 125000000);
+	assert_false(parse(BASE "connection_throttle_drop_increase=1.1\n"));
+	assert_false(parse(BASE "connection_throttle_drop_increase=.\n"));
+	assert_false(parse(BASE "connection_throttle_fill_time=0\n"));
 }
 
 static void both_spellings_of_properties(void **state)
@@ -522,7 +576,11 @@ static void printing_round_trips(void **state)
 	(void)state;
 	assert_true(parse("dataDir=C:\\\\d\nclientPort=1\ndp.address=10.1.2.3/16\n"
 			  "dp.gateway=10.1.0.1\ndp.cores=1,0,1\ndp.idle=poll\n"
-			  "tree.memoryLimit=1G\ntickTime=50\nmaxCnxns=3\n"));
+			  "tree.memoryLimit=1G\ntickTime=50\nmaxCnxns=3\n"
+			  "connection_throttle_tokens=5\nconnection_throttle_weight_enabled=true\n"
+			  "connection_throttle_drop_increase=0.25\n"
+			  "request_throttle_drop_stale=false\n"
+			  "largeRequestThreshold=9\nclientPortListenBacklog=7\n"));
 	assert_string_equal(conf.data_dir, "C:\\d");
 	before = conf;
 	f = fmemopen(text, sizeof(text), "w");
@@ -558,6 +616,7 @@ int main(void)
 		cmocka_unit_test(random_files),
 		cmocka_unit_test(defaults_are_apaches),
 		cmocka_unit_test(apache_keys),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(both_spellings_of_properties),
 		cmocka_unit_test(container_keys),
 		cmocka_unit_test(warnings_not_errors),

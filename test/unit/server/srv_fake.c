@@ -148,7 +148,8 @@ struct fake *fake_new(const struct fake_conf *conf)
 		.max_session_timeout_ms = 40000,
 		.jute_maxbuffer = conf->maxbuffer ? conf->maxbuffer : ZK_JUTE_MAXBUFFER_DEFAULT,
 		.max_client_cnxns = conf->max_cnxns,
-		.global_outstanding_limit = conf->outstanding_max,
+		.limit = conf->limit,
+		.listen_backlog = -1,
 		.sessionless_timeout_ms = 10000,
 		.client_port = 2181,
 		.data_dir = "/data/version-2",
@@ -169,6 +170,8 @@ struct fake *fake_new(const struct fake_conf *conf)
 			       .reads_per_conn_round = conf->reads_round};
 	assert_int_equal(srv_new(&sc, f->now_ns, &f->srv), ZK_EOK);
 	f->shared.srv[0] = f->srv;
+	if (conf->limit.outstanding == 0)
+		f->shared.limit.outstanding = 1000000;
 	if (conf->mem_limit)
 		f->mem.limit_bytes = f->mem.used_bytes + conf->mem_limit;
 	return f;
@@ -199,7 +202,7 @@ void fake_free(struct fake *f)
 	for (unsigned i = 0; i < 4; i++)
 		collect(f);
 	assert_int_equal(f->shared.limits.conns, 0);
-	assert_int_equal(f->shared.limits.outstanding, 0);
+	assert_int_equal(f->shared.limits.in_process, 0);
 	srv_free(f->srv);
 	zk_ring_fini(&f->up);
 	zk_ring_fini(&f->down);
@@ -420,7 +423,8 @@ static void on_request(struct fake *f, const struct msg_request *m)
 	struct msg_reply r = {.h = m->h,
 			      .xid = m->xid,
 			      .op = m->op,
-			      .received_ns = m->received_ns,
+			      .since_ns = m->since_ns,
+			      .request_bytes = m->body_bytes,
 			      .drop = f->move};
 
 	assert_int_equal(auth_ids_parse(zk_span_of(p, m->ids_bytes), &ids), ZK_EOK);

@@ -50,7 +50,8 @@ struct fake {
 struct fake_conf {
 	size_t ring_bytes; /* 0 = 8 MiB */
 	size_t mem_limit;
-	uint32_t spill_max, maxbuffer, reads_round, max_cnxns, outstanding_max;
+	uint32_t spill_max, maxbuffer, reads_round, max_cnxns;
+	struct limits_conf limit; /* outstanding 0 = very many */
 };
 
 struct fake *fake_new(const struct fake_conf *conf);

@@ -315,7 +315,7 @@ static void ring_full(void **state)
 
 static void outstanding_limit(void **state)
 {
-	struct fake_conf conf = {.outstanding_max = 10};
+	struct fake_conf conf = {.limit = {.outstanding = 10}};
 	struct fake *f = fake_new(&conf);
 	struct fake_conn *a = fake_session(f), *b = fake_session(f);
 
@@ -326,19 +326,19 @@ static void outstanding_limit(void **state)
 		ask_set(a, i, "/a", "v");
 	for (unsigned i = 0; i < 5; i++)
 		fake_round(f);
-	assert_int_equal(f->shared.limits.outstanding, 11);
+	assert_int_equal(f->shared.limits.in_process, 11);
 	/* a connection with nothing outstanding is still read */
 	ask_set(b, 1, "/a", "v");
 	for (unsigned i = 0; i < 5; i++)
 		fake_round(f);
-	assert_int_equal(f->shared.limits.outstanding, 12);
+	assert_int_equal(f->shared.limits.in_process, 12);
 	f->hold = false;
 	for (unsigned i = 0; i < 400; i++)
 		fake_round(f);
 	for (int32_t i = 1; i <= 100; i++)
 		(void)got_reply(a, i, ZK_EOK);
 	(void)got_reply(b, 1, ZK_EOK);
-	assert_int_equal(f->shared.limits.outstanding, 0);
+	assert_int_equal(f->shared.limits.in_process, 0);
 	fake_free(f);
 }
 
