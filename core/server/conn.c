@@ -16,6 +16,12 @@ void conn_schedule(struct srv_conn *c)
 		link_to(c, &c->s->run);
 }
 
+void conn_gate(struct srv_conn *c)
+{
+	if (!conn_over(c) && !c->parked)
+		link_to(c, &c->s->gated);
+}
+
 static void conn_stall(struct srv_conn *c)
 {
 	if (!conn_over(c))
@@ -31,13 +37,13 @@ void conn_in_free(struct srv_conn *c)
 /** What every end has in common. */
 static void conn_stop(struct srv_conn *c)
 {
+	unsigned budget = SRV_DROPS_ROUND / 16;
 	struct srv *s = c->s;
 
 	zk_list_del(&c->link);
 	s->parked_n -= c->parked;
 	c->parked = false;
 	read_job_drop(c);
-	watch_drop(s->watch, c->index);
 	if (c->waiting)
 		/* partner: relaxed reads of the other cores' parsers; only a limit */
 		atomic_fetch_sub_explicit(&s->sh->limits.in_process, c->waiting,
@@ -50,7 +56,10 @@ static void conn_stop(struct srv_conn *c)
 	c->waiting = 0;
 	c->doomed = false;
 	conn_in_free(c);
-	if (c->detach)
+	c->dropping = !watch_drop(s->watch, c->index, &budget);
+	if (c->dropping) /* a few in each round; what else is owed comes behind */
+		zk_list_add_tail(&s->dropping, &c->link);
+	else if (c->detach)
 		srv_detach(c);
 }
 
@@ -273,6 +282,24 @@ static enum conn_take conn_dispatch(struct srv_conn *c, struct read_req *q, enum
 	return CONN_TAKEN;
 }
 
+/** Does the request set a watch? Those that may have a flag for it have it as their last byte. */
+static bool wants_watch(int32_t op, struct zk_span f)
+{
+	switch (op) {
+	case ZK_OP_EXISTS:
+	case ZK_OP_GET_DATA:
+	case ZK_OP_GET_CHILDREN:
+	case ZK_OP_GET_CHILDREN2:
+		return f.p[f.n - 1] != 0;
+	case ZK_OP_SET_WATCHES:
+	case ZK_OP_SET_WATCHES2:
+	case ZK_OP_ADD_WATCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /** One complete frame of a live connection. */
 static enum conn_take conn_serve(struct srv_conn *c, struct zk_span f, const uint64_t *hash)
 {
@@ -291,6 +318,13 @@ static enum conn_take conn_serve(struct srv_conn *c, struct zk_span f, const uin
 	q.hash = hash ? *hash : 0;
 	q.in = (struct jute_in){f.p + 8, f.p + f.n, false};
 	class = op_class(q.op);
+	fire_settle(c);
+	if (zk_unlikely(c->doomed))
+		return CONN_STOP;
+	if (zk_unlikely(s->midway) && (c->event_zxid > s->visible || wants_watch(q.op, f))) {
+		conn_gate(c);
+		return CONN_STOP;
+	}
 	if (c->waiting && class != OP_WRITE && class != OP_AUTH) {
 		s->n.behind_write++; /* the reply resumes the parser */
 		return CONN_STOP;

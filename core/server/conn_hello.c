@@ -40,7 +40,11 @@ enum conn_take conn_hello(struct srv_conn *c, struct zk_span frame)
 		c->admitted = true; /* should the ring be full, it asks once only */
 		s->n.connect_requests++;
 	}
-	srv_catch_up(s, last_zxid); /* another core may have told the client more */
+	/* another core may have told the client more */
+	if (!srv_catch_up(s, last_zxid)) {
+		conn_gate(c);
+		return CONN_STOP;
+	}
 	if ((int64_t)last_zxid > (int64_t)s->visible) {
 		s->n.conns_dropped++;
 		conn_finish(c);

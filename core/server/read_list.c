@@ -67,7 +67,7 @@ static bool job_new(struct srv_conn *c, const struct read_req *q, struct zk_span
 				   .since_ns = s->now_ns,
 				   .names = names,
 				   .path_n = path.n};
-	j->pin = build_own(b) ? tree_pin_take(s->reader) : -1;
+	j->pin = build_own(b) ? tree_pin_take(s->reader, s->visible) : -1;
 	if (j->pin < 0) {
 		zk_mem_free(s->conf.mem, j, bytes);
 		return false;
@@ -281,7 +281,7 @@ enum conn_take read_all_children_number(struct srv_conn *c, struct read_req *q)
 		read_error(c, q->xid, q->op, ZK_NOAUTH);
 		return CONN_TAKEN;
 	}
-	pin = tree_pin_take(s->reader);
+	pin = tree_pin_take(s->reader, s->visible);
 	if (pin < 0) /* the long answers of others have them all: after one of them */
 		return CONN_STOP;
 	done = count_start(&k, s, path) && count_some(&k, s->visible, SRV_LIST_INLINE);

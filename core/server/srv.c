@@ -53,7 +53,9 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 	zk_list_init(&s->run);
 	zk_list_init(&s->stalled);
 	zk_list_init(&s->parked);
+	zk_list_init(&s->gated);
 	zk_list_init(&s->doomed);
+	zk_list_init(&s->dropping);
 	zk_list_init(&s->detach);
 	zk_list_init(&s->asks_wait);
 	zk_list_init(&s->jobs);
@@ -288,8 +290,8 @@ void srv_gone(struct srv_conn *c, uint64_t now_ns)
 	limits_leave(&s->sh->limits, c->addr_hash);
 	s->conns--;
 	c->t = NULL;
-	if (c->detach)
-		c->state = CONN_GONE; /* until MSG_DETACH is on the ring */
+	if (c->detach || c->dropping)
+		c->state = CONN_GONE;
 	else
 		srv_slot_give(c);
 }
@@ -303,15 +305,16 @@ static unsigned run_list(struct srv *s, struct zk_list *l, bool until_full)
 	struct zk_list now;
 	unsigned work = 0;
 
+	/* a herd that has been told the same thing comes back in one round */
 	if (zk_list_empty(l))
 		return 0;
 	now = *l;
 	now.next->prev = now.prev->next = &now;
 	zk_list_init(l);
-	while (!zk_list_empty(&now)) { /* bound: connections */
+	while (!zk_list_empty(&now)) {
 		struct srv_conn *c = zk_container_of(now.next, struct srv_conn, link);
 
-		if (until_full && s->n.ring_full != full)
+		if (work == SRV_RUN_ROUND || (until_full && s->n.ring_full != full))
 			break;
 		zk_list_del(&c->link);
 		conn_run(c);
@@ -332,7 +335,8 @@ unsigned srv_begin(struct srv *s, uint64_t now_ns)
 
 	s->now_ns = now_ns;
 	s->more = false;
-	work = srv_consume(s);
+	work = fire_round(s);
+	work += srv_consume(s);
 	srv_reap(s);
 	work += read_jobs(s);
 	work += run_list(s, &s->stalled, true);
@@ -390,7 +394,8 @@ unsigned srv_end(struct srv *s, uint64_t now_ns)
 	unsigned work;
 
 	s->now_ns = now_ns;
-	work = srv_detach_retry(s);
+	work = srv_drop_some(s);
+	work += srv_detach_retry(s);
 	work += words_round(s);
 	work += idle_sweep(s);
 	srv_reap(s);
@@ -411,8 +416,9 @@ uint64_t srv_next_ns(const struct srv *s)
 {
 	uint64_t next = UINT64_MAX;
 
-	if (s->more || !zk_list_empty(&s->run) || !zk_list_empty(&s->stalled) ||
-	    !zk_list_empty(&s->detach) || !zk_list_empty(&s->jobs) || s->gathers)
+	if (s->more || s->fires.n || !zk_list_empty(&s->dropping) || !zk_list_empty(&s->run) ||
+	    !zk_list_empty(&s->stalled) || !zk_list_empty(&s->detach) || !zk_list_empty(&s->jobs) ||
+	    s->gathers)
 		return s->now_ns;
 	if (s->conns)
 		next = s->sweep_ns;
@@ -442,7 +448,7 @@ void srv_drain(struct srv *s, uint64_t now_ns)
 
 bool srv_drained(const struct srv *s)
 {
-	if (!s->draining || !zk_list_empty(&s->detach))
+	if (!s->draining || !zk_list_empty(&s->detach) || !zk_list_empty(&s->dropping))
 		return false;
 	for (uint32_t i = 0; i < s->slots_used; i++) {
 		const struct srv_conn *c = &s->chunk[i / SRV_CHUNK][i % SRV_CHUNK];

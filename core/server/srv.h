@@ -125,6 +125,11 @@ struct srv_conf {
 	struct zk_hash_key key;      /* of the watch table and the address table: the same on every
 					core */
 	uint32_t watches_max;        /* 0 = 4,000,000 */
+	/** How many notifications may be queued in this round, of @p want: fewer when the device or
+	 * the packets are short, so that others' replies do not stand behind them; at times a few
+	 * even then. NULL: as many as wanted. */
+	unsigned (*events_room)(void *ctx, unsigned want);
+	void *events_ctx;
 	uint16_t core;
 	uint32_t conns_max;
 	uint32_t out_spill_bytes_max;  /* reply bytes kept per connection beyond TCP's budget */

@@ -18,19 +18,24 @@ enum conn_state {
 	CONN_ASKING,  /* a four-letter word waits for the other cores' parts */
 	CONN_CLOSING, /* output drains, then FIN */
 	CONN_DOWN,    /* FIN or RST given: waits for srv_gone() */
-	CONN_GONE,    /* srv_gone() was called; the slot waits until MSG_DETACH is on the ring */
+	CONN_GONE,    /* srv_gone() was called; the slot waits for the last watch to be dropped and
+			 for MSG_DETACH to be on the ring */
 };
 
 enum {
-	SRV_CHUNK = 256,            /* connections allocated at once */
-	SRV_SCRATCH_BYTES = 65536,  /* replies up to this size are built without allocation */
-	SRV_AHEAD = 16,             /* frames looked at before the first is served */
-	SRV_IN_FIRST_BYTES = 256,   /* first size of a buffer that collects a frame */
-	SRV_OUT_FIRST_BYTES = 4096, /* first size of a spill buffer */
-	SRV_MESSAGES_ROUND = 4096,  /* of the leader, per srv_begin() */
-	SRV_CHANGES_ROUND = 8192,   /* change records per srv_begin() */
-	SRV_TOUCH_RECORD = 512,     /* sessions per MSG_TOUCH */
-	SRV_ASKS_MAX = 2,           /* gathers of this core's connections at a time */
+	SRV_CHUNK = 256,           /* connections allocated at once */
+	SRV_SCRATCH_BYTES = 65536, /* replies up to this size are built without allocation */
+	SRV_AHEAD = 16,            /* frames looked at before the first is served */
+	SRV_IN_FIRST_BYTES = 256,  /* first size of a buffer that collects a frame */
+	SRV_OUT_FIRST_BYTES = 512, /* first size of a spill buffer */
+	SRV_MESSAGES_ROUND = 4096, /* of the leader, per srv_begin() */
+	SRV_CHANGES_ROUND = 4096,  /* change records per srv_begin() */
+	SRV_EVENTS_ROUND = 256,    /* notifications per srv_begin(), see srv_fire.c */
+	SRV_FIRES_MAX = 256,       /* triggers that have not told everyone yet */
+	SRV_DROPS_ROUND = 2048,    /* watches of closed connections taken away per round */
+	SRV_RUN_ROUND = 1024,      /* connections resumed per round */
+	SRV_TOUCH_RECORD = 512,    /* sessions per MSG_TOUCH */
+	SRV_ASKS_MAX = 2,          /* gathers of this core's connections at a time */
 	SRV_GATHERS_MAX = SRV_ASKS_MAX * MSG_CORES_MAX,
 	SRV_LIST_STEP = 512,    /* names per turn of a long listing */
 	SRV_LIST_INLINE = 2048, /* children listed within one round */
@@ -76,9 +81,11 @@ struct srv_conn {
 	bool parked : 1;       /* in s->parked */
 	bool was_parked : 1;   /* ... while some of stop_left waited */
 	bool admitted : 1;     /* past the connection throttle */
+	bool dropping : 1;     /* closed, and its watches are being taken away */
 	uint16_t ids_n;
-	uint8_t *ids;        /* encoded identities, ids_n bytes */
-	struct zk_list link; /* s->run, stalled, parked, doomed, detach or asks_wait */
+	uint8_t *ids; /* encoded identities, ids_n bytes */
+	/* s->run, stalled, parked, gated, doomed, dropping, detach, asks_wait */
+	struct zk_list link;
 	struct srv_list_job *job;
 	uint64_t last_ns;   /* when bytes came last */
 	uint64_t stop_ns;   /* since when the next stop_left bytes have been waiting */
@@ -151,13 +158,33 @@ enum srv_metric {
 	SRV_METRICS
 };
 
+/** A trigger, and what its notifications need. */
+struct srv_fire {
+	struct watch_firing f;
+	uint64_t zxid;
+	uint64_t settled;           /* the last zxid before its transaction */
+	const struct acl_list *acl; /* READ on it lets the event through; NULL: no check */
+};
+
+struct srv_fires {
+	struct srv_fire line[SRV_FIRES_MAX]; /* [first, first + n), round and round */
+	uint32_t first, n;
+	int budget; /* of this round */
+};
+
 struct srv {
 	struct srv_conf conf;
 	struct srv_shared *sh;
 	struct srv_io io;
 	struct tree *tree;
 	struct tree_reader *reader;
-	uint64_t visible; /* tree_visible(reader), kept near */
+	uint64_t
+		visible; /* what is read here; tree_visible(reader) may be behind, see srv_fire.c */
+	struct tree_change change; /* the next one, when has_change */
+	bool has_change;
+	bool midway; /* some of the next transaction's changes have fired */
+	bool unread; /* srv_consume() stopped before the end of what is published */
+	struct srv_fires fires;
 	uint64_t now_ns;
 	uint32_t maxbuffer;
 	struct srv_counts n;
@@ -166,8 +193,10 @@ struct srv {
 	struct zk_list stalled; /* ring full */
 	struct zk_list parked;  /* over request_throttle_max_requests, in order */
 	uint32_t parked_n;
-	bool turn; /* the first of them may go on */
+	bool turn;            /* the first of them may go on */
+	struct zk_list gated; /* until visible is what they have been told of */
 	struct zk_list doomed;
+	struct zk_list dropping;  /* closed, with watches */
 	struct zk_list detach;    /* MSG_DETACH owed */
 	struct zk_list asks_wait; /* four-letter words in line */
 	struct zk_list jobs;
@@ -213,19 +242,38 @@ uint64_t srv_idle_limit_ns(const struct srv_conn *c);
 /** Abort what was doomed. At safe points only: no iteration over watches or connections. */
 void srv_reap(struct srv *s);
 
-/* ---- srv_msg.c: rings and change log ---- */
+/* ---- srv_fire.c: change log, events ---- */
 
 /** Consume the change log and the leader's ring in the order of their zxids: fire, advance, reply.
  * No tree pointer may be held. Returns records. */
 unsigned srv_consume(struct srv *s);
 /** Consume until visible is at @p zxid or all that is published has been consumed. Bound: the log,
- * which the leader keeps below changes_soft_max. */
-void srv_catch_up(struct srv *s, uint64_t zxid);
+ * which the leader keeps below changes_soft_max. @return false: it is not, and there is more to
+ * consume, later. */
+bool srv_catch_up(struct srv *s, uint64_t zxid);
+/** Once per round: a slice of the events in line. Returns how many triggers were waiting. */
+unsigned fire_round(struct srv *s);
+void fire_run(struct srv *s);
+/** Tell @p c of everything in line: before it is served, and before a reply to it. */
+void fire_settle_slow(struct srv_conn *c);
+static inline void fire_settle(struct srv_conn *c)
+{
+	if (zk_unlikely(c->s->fires.n) && !watch_is_up_to_date(c->s->watch, c->index))
+		fire_settle_slow(c);
+}
+
+/* ---- srv_msg.c: rings ---- */
+
+/** Everything from the leader that may be delivered at this core's visible; at most
+ * SRV_MESSAGES_ROUND. */
+unsigned srv_messages(struct srv *s);
 /** Room for a record to the leader, header filled in; NULL: full. End with zk_ring_commit(). */
 void *srv_send(struct srv *s, enum msg_kind kind, size_t n, struct msg_conn conn);
 /** Try to send MSG_DETACH; on a full ring the connection waits in s->detach. */
 void srv_detach(struct srv_conn *c);
 unsigned srv_detach_retry(struct srv *s);
+/** Take watches of closed connections away, some per round. */
+unsigned srv_drop_some(struct srv *s);
 void srv_touch(struct srv_conn *c);
 unsigned srv_touch_flush(struct srv *s);
 
@@ -259,6 +307,8 @@ void conn_abort(struct srv_conn *c);
 void conn_forget(struct srv_conn *c);
 /** Reset at the next safe point. */
 void conn_doom(struct srv_conn *c);
+/** Look at it when visible has moved on. */
+void conn_gate(struct srv_conn *c);
 /** Look at it in the next round. */
 void conn_schedule(struct srv_conn *c);
 static inline bool conn_over(const struct srv_conn *c)

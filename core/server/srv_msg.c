@@ -1,121 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the leader core sends (ring and change log), and what goes to it. */
+/* Notifications, the ring from the leader core and the ring to it. */
 #include "core/server/srv_int.h"
-
-static unsigned srv_messages(struct srv *s);
-
-/* ---- change log: watches fire, then visible moves ---- */
-
-struct fire {
-	struct srv *s;
-	uint64_t zxid;
-	const struct acl_list *acl; /* READ on it lets the event through; NULL: no check */
-};
-
-static void fire_one(void *ctx, uint32_t conn, enum zk_event event, struct zk_span path)
-{
-	const struct fire *f = ctx;
-	struct srv_conn *c = srv_slot(f->s, conn);
-
-	zk_assert(c->state == CONN_LIVE);
-	if (c->doomed || out_overrun(c))
-		return;
-	if (f->acl && !f->acl->open_all && !read_allowed(c, f->acl, ZK_PERM_READ)) {
-		f->s->n.events_hidden++;
-		return;
-	}
-	event_send(c, f->zxid, event, path);
-}
-
-static struct zk_span parent_of(struct zk_span path)
-{
-	size_t n = path.n;
-
-	while (n > 1 && path.p[n - 1] != '/')
-		n--;
-	return (struct zk_span){path.p, n > 1 ? n - 1 : n};
-}
-
-/** One event for who watches @p path; as WatchManager.triggerWatch() counts it. */
-static void fire_event(struct srv *s, struct zk_span path, enum zk_event ev, enum srv_metric which,
-		       struct fire *f)
-{
-	uint32_t n = watch_fire(s->watch, path, ev, fire_one, f);
-
-	if (n)
-		zk_metric_add(&s->metric[which], n);
-}
-
-/** The triggers of one change, in Apache's order (spec/semantics.md section 11). */
-static void fire_change(struct srv *s, const struct tree_change *ch)
-{
-	struct fire f = {s, ch->zxid, ch->acl};
-	struct zk_span path = tree_path(ch->node);
-
-	switch (ch->kind) {
-	case TREE_CHANGE_CREATED:
-		fire_event(s, path, ZK_EV_CREATED, SRV_METRIC_CREATED, &f);
-		break;
-	case TREE_CHANGE_DELETED:
-		fire_event(s, path, ZK_EV_DELETED, SRV_METRIC_DELETED, &f);
-		break;
-	case TREE_CHANGE_DATA:
-		fire_event(s, path, ZK_EV_DATA, SRV_METRIC_CHANGED, &f);
-		return;
-	case TREE_CHANGE_END:
-		return;
-	}
-	if (path.n <= 1)
-		return;
-	f.acl = ch->parent_acl;
-	fire_event(s, parent_of(path), ZK_EV_CHILDREN, SRV_METRIC_CHILDREN, &f);
-}
-
-/** Consume one transaction, whose first record is @p ch. Returns records. */
-static unsigned consume_txn(struct srv *s, struct tree_change *ch)
-{
-	unsigned n = 1;
-
-	/* bound: the transaction; the log publishes whole ones */
-	for (; ch->kind != TREE_CHANGE_END; n++) {
-		fire_change(s, ch);
-		zk_assert(tree_change_next(s->reader, ch));
-	}
-	tree_reader_advance(s->reader, ch->zxid);
-	s->visible = ch->zxid;
-	return n;
-}
-
-unsigned srv_consume(struct srv *s)
-{
-	unsigned work = 0, changes = 0;
-
-	/* In the order of zxids: the replies that lie before a transaction leave before its events.
-	 * The leader puts the replies up to Z on the ring before it publishes what follows Z, so
-	 * the ring is looked at between taking a transaction and firing it. */
-	while (changes < SRV_CHANGES_ROUND) {
-		struct tree_change ch;
-		bool any = tree_change_next(s->reader, &ch);
-
-		work += srv_messages(s);
-		if (!any)
-			return work + changes;
-		changes += consume_txn(s, &ch);
-	}
-	s->more = true;
-	return work + changes;
-}
-
-void srv_catch_up(struct srv *s, uint64_t zxid)
-{
-	uint64_t before;
-
-	do {
-		before = s->visible;
-		if ((int64_t)zxid > (int64_t)before)
-			(void)srv_consume(s);
-	} while (s->visible != before);
-}
 
 void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct zk_span path)
 {
@@ -187,6 +72,7 @@ static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 	}
 	if (out_overrun(c))
 		return true;
+	fire_settle(c);
 	/* zxids that a client sees never go back, whatever came first */
 	zxid = m->zxid > c->event_zxid ? m->zxid : c->event_zxid;
 	reply_send(c, m->xid, zxid, m->err, zk_span_of(m + 1, m->body_bytes));
@@ -247,8 +133,7 @@ static bool on_message(struct srv *s, const struct msg *h, size_t n)
 	}
 }
 
-/** Everything that may be delivered at this core's visible. */
-static unsigned srv_messages(struct srv *s)
+unsigned srv_messages(struct srv *s)
 {
 	struct zk_ring *r = s->conf.from_leader;
 	unsigned work = 0;
@@ -303,6 +188,25 @@ void srv_detach(struct srv_conn *c)
 	c->detach = false;
 	if (c->state == CONN_GONE)
 		srv_slot_give(c);
+}
+
+unsigned srv_drop_some(struct srv *s)
+{
+	unsigned budget = SRV_DROPS_ROUND;
+
+	while (!zk_list_empty(&s->dropping) && budget > 0) {
+		struct srv_conn *c = zk_container_of(s->dropping.next, struct srv_conn, link);
+
+		if (!watch_drop(s->watch, c->index, &budget))
+			break;
+		zk_list_del(&c->link);
+		c->dropping = false;
+		if (c->detach)
+			srv_detach(c);
+		else if (c->state == CONN_GONE)
+			srv_slot_give(c);
+	}
+	return SRV_DROPS_ROUND - budget;
 }
 
 unsigned srv_detach_retry(struct srv *s)

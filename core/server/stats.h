@@ -43,6 +43,8 @@
 	X(watch_bytes, "their bytes")                                                              \
 	X(stale_replies, "answers for connections that had gone")                                  \
 	X(events_hidden, "watch notifications not sent: no READ")                                  \
+	X(events_paused, "rounds that left watchers of a trigger for the next")                    \
+	X(events_blocked, "rounds that left changes unread: too many such triggers")               \
 	X(watch_data, "entries of the data table")                                                 \
 	X(watch_child, "entries of the child table")                                               \
 	X(watch_paths, "distinct watched paths")                                                   \

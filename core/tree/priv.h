@@ -108,7 +108,6 @@ struct tree_reader {
 	_Alignas(ZK_CACHE_LINE) struct tree *tree;
 	struct tree_log_cursor cursor;
 	uint64_t end_zxid, end_digest; /* of the END record consumed last */
-	uint64_t digest;               /* at visible */
 	_Atomic uint64_t pins_refused; /* relaxed, counter */
 };
 

@@ -195,17 +195,18 @@ bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, un
 
 uint64_t tree_reader_digest(const struct tree_reader *r)
 {
-	return r->digest;
+	return r->end_digest;
 }
 
-int tree_pin_take(struct tree_reader *r)
+int tree_pin_take(struct tree_reader *r, uint64_t zxid)
 {
+	zk_assert(zxid >= tree_visible(r) && zxid <= r->end_zxid);
 	for (int i = 0; i < TREE_PINS_MAX; i++) {
 		if (atomic_load_explicit(&r->pins[i], memory_order_relaxed) != TREE_PIN_FREE)
 			continue;
 		/* `visible` holds the horizon down until tree_reader_advance(), whose release the
 		 * apply core acquires before it reads this. Partner: tree_horizon() */
-		atomic_store_explicit(&r->pins[i], tree_visible(r), memory_order_release);
+		atomic_store_explicit(&r->pins[i], zxid, memory_order_release);
 		return i;
 	}
 	tree_count(&r->pins_refused, 1);
@@ -257,8 +258,7 @@ bool tree_change_next(struct tree_reader *r, struct tree_change *out)
 
 void tree_reader_advance(struct tree_reader *r, uint64_t zxid)
 {
-	zk_assert(zxid == r->end_zxid && zxid > tree_visible(r));
-	r->digest = r->end_digest;
+	zk_assert(zxid <= r->end_zxid && zxid > tree_visible(r));
 	/* reads at older zxids come before. Partners: acquire in tree_horizon(), tree_log_lowest()
 	 */
 	atomic_store_explicit(&r->visible, zxid, memory_order_release);

@@ -276,7 +276,7 @@ struct tree_reader *tree_reader_add(struct tree *t)
 	r->tree = t;
 	r->cursor = tree_log_cursor_new(&t->log);
 	r->end_zxid = t->last_zxid;
-	r->end_digest = r->digest = t->digest;
+	r->end_digest = t->digest;
 	/* the reader's thread starts after this */
 	atomic_init(&r->visible, t->last_zxid);
 	atomic_init(&r->consumed, r->cursor.next);

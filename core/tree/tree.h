@@ -120,13 +120,13 @@ void tree_raw(struct tree_ref ref, struct tree_raw *out);
 bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, unsigned budget,
 		     const struct tree_node **out_node);
 
-/** The digest of the tree as of the reader's visible zxid; 0 when the tree keeps none. Owner core.
- */
+/** The digest of the tree as of the END record consumed last; 0 when it keeps none. Owner core. */
 uint64_t tree_reader_digest(const struct tree_reader *r);
 
-/** Keep the state at the reader's visible zxid until tree_pin_drop(). @return pin index >= 0, or -1
- * when TREE_PINS_MAX are taken (counted). Owner core. */
-int tree_pin_take(struct tree_reader *r);
+/** Keep the state at @p zxid, the reader's visible or a later END record consumed, until
+ * tree_pin_drop(). @return pin index >= 0, or -1 when TREE_PINS_MAX are taken (counted). Owner
+ * core. */
+int tree_pin_take(struct tree_reader *r, uint64_t zxid);
 uint64_t tree_pin_zxid(const struct tree_reader *r, int pin);
 void tree_pin_drop(struct tree_reader *r, int pin);
 
@@ -153,8 +153,7 @@ struct tree_change {
 /** The next record for this reader; false when there is none. Owner core. Bound: constant. */
 bool tree_change_next(struct tree_reader *r, struct tree_change *out);
 
-/** Move visible to @p zxid, the zxid of the END record just consumed, and let go of what is older.
- */
+/** Move visible to @p zxid, the zxid of an END record consumed, and let go of what is older. */
 void tree_reader_advance(struct tree_reader *r, uint64_t zxid);
 
 /** Change records not yet consumed by the slowest reader, against changes_soft_max. Apply core. */

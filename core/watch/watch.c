@@ -41,8 +41,9 @@ struct watch {
 	struct heads entry_heads, path_heads;
 	uint32_t *conn_first; /* per connection */
 	uint32_t *conn_data;  /* per connection: entries in the data table */
-	uint32_t *told;       /* per connection: the trigger that told it last */
-	uint32_t trigger;
+	uint64_t *told;       /* per connection: it is done with triggers up to this one */
+	uint64_t trigger;
+	struct watch_firing *stepping; /* its `next` is kept true; NULL: none stands in a list */
 	struct watch_counts counts;
 };
 
@@ -301,7 +302,8 @@ static void entry_grow(struct watch *w)
 {
 	uint32_t *from, *to, bit, i;
 
-	if (w->counts.entries <= (uint64_t)w->entry_heads.mask + 1 + w->entry_heads.split ||
+	/* two to a bucket: half the heads for half a step more */
+	if (w->counts.entries <= 2 * ((uint64_t)w->entry_heads.mask + 1 + w->entry_heads.split) ||
 	    !heads_split(w, &w->entry_heads, &from, &to, &bit))
 		return;
 	i = *from;
@@ -378,6 +380,8 @@ static void entry_remove(struct watch *w, uint32_t i)
 		entry_at(w, e->conn_next)->conn_prev = e->conn_prev;
 	*(e->conn_prev != NONE ? &entry_at(w, e->conn_prev)->conn_next : &w->conn_first[conn]) =
 		e->conn_next;
+	if (w->stepping && w->stepping->next == i)
+		w->stepping->next = e->path_next;
 	e->hash_next = w->entry_free;
 	w->entry_free = i;
 	w->counts.entries--;
@@ -471,105 +475,170 @@ unsigned watch_clear(struct watch *w, struct zk_span path, uint32_t conn, unsign
 	return i == NONE ? 0 : entry_clear(w, i, bits);
 }
 
-void watch_drop(struct watch *w, uint32_t conn)
+bool watch_drop(struct watch *w, uint32_t conn, unsigned *budget)
 {
 	zk_assert(conn < w->conf.conns_max);
-	while (w->conn_first[conn] != NONE)
+	while (w->conn_first[conn] != NONE) {
+		if (*budget == 0)
+			return false;
+		(*budget)--;
 		(void)entry_clear(w, w->conn_first[conn], WATCH_ANY);
+	}
+	return true;
 }
 
-struct firing {
-	struct watch *w;
-	watch_fn *fn;
-	void *ctx;
-	enum zk_event event;
-	struct zk_span path;
-	unsigned told;
-};
+/* ---- firing ---- */
 
-static void tell(struct firing *f, uint32_t conn)
+/** Which watches on the path itself hear of the event, and which of them only once. */
+static unsigned heard_by(enum zk_event event, unsigned *consumed)
 {
-	if (f->w->told[conn] == f->w->trigger)
-		return;
-	f->w->told[conn] = f->w->trigger;
-	f->told++;
-	f->fn(f->ctx, conn, f->event, f->path);
-}
-
-/** Watchers of the path itself: those with one of @p bits; @p consumed is taken from each. */
-static void fire_here(struct firing *f, uint32_t p, unsigned bits, unsigned consumed)
-{
-	struct watch *w = f->w;
-
-	for (uint32_t i = p == NONE ? NONE : path_at(w, p)->first, next; i != NONE; i = next) {
-		const struct entry *e = entry_at(w, i);
-
-		next = e->path_next;
-		if ((entry_mode(e) & bits) == 0)
-			continue;
-		tell(f, entry_conn(e));
-		(void)entry_clear(w, i, consumed);
+	switch (event) {
+	case ZK_EV_CHILDREN:
+		*consumed = WATCH_CHILD;
+		return WATCH_IN_CHILD;
+	case ZK_EV_DELETED:
+		/* both tables at once: who is in both hears it once and loses both */
+		*consumed = (unsigned)WATCH_DATA | WATCH_CHILD;
+		return WATCH_ANY;
+	default:
+		*consumed = WATCH_DATA;
+		return WATCH_IN_DATA;
 	}
 }
 
-static void fire_ancestors(struct firing *f)
+/** From the path or ancestor of *at bytes to the nearest ancestor with recursive watchers.
+ *  @return its number, *at its length; NONE: there is none. */
+static uint32_t ancestor_next(const struct watch *w, struct zk_span path, uint32_t *at)
 {
-	struct watch *w = f->w;
-	size_t n = f->path.n;
+	uint32_t n = *at;
 
-	while (n > 1 && w->counts.recursive) {
-		struct zk_span up = {f->path.p, 0};
+	if (n == 1 && path.p[0] == '/') /* that was the root */
+		n = 0;
+	while (n > 0 && w->counts.recursive) {
+		struct zk_span up = {path.p, 0};
 		uint32_t p;
 
-		while (n > 0 && f->path.p[n - 1] != '/')
+		while (n > 0 && path.p[n - 1] != '/')
 			n--;
 		if (n == 0)
-			return;
+			break;
 		n--; /* without the slash */
 		up.n = n ? n : 1;
 		p = path_find(w, up, path_hash(w, up));
-		if (p == NONE || path_at(w, p)->recursive == 0)
-			continue;
-		for (uint32_t i = path_at(w, p)->first; i != NONE; i = entry_at(w, i)->path_next)
-			if (entry_mode(entry_at(w, i)) & WATCH_RECURSIVE)
-				tell(f, entry_conn(entry_at(w, i)));
+		if (p != NONE && path_at(w, p)->recursive) {
+			*at = (uint32_t)up.n;
+			return p;
+		}
 	}
+	*at = 0;
+	return NONE;
 }
 
-static void next_trigger(struct watch *w)
+bool watch_begin(struct watch *w, struct zk_span path, enum zk_event event,
+		 struct watch_firing *out)
 {
-	if (++w->trigger != 0)
-		return;
-	memset(w->told, 0, w->conf.conns_max * sizeof(*w->told)); /* once in 2^32 triggers */
-	w->trigger = 1;
-}
-
-unsigned watch_fire(struct watch *w, struct zk_span path, enum zk_event event, watch_fn *fn,
-		    void *ctx)
-{
-	struct firing f = {w, fn, ctx, event, path, 0};
-	uint32_t p;
+	uint32_t at = (uint32_t)path.n;
 
 	if (w->counts.entries == 0)
-		return 0;
-	next_trigger(w);
-	p = path_find(w, path, path_hash(w, path));
-	switch (event) {
-	case ZK_EV_CREATED:
-	case ZK_EV_DATA:
-		fire_here(&f, p, WATCH_IN_DATA, WATCH_DATA);
-		fire_ancestors(&f);
-		break;
-	case ZK_EV_DELETED:
-		/* both tables at once: who is in both hears it once and loses both */
-		fire_here(&f, p, WATCH_ANY, WATCH_DATA | WATCH_CHILD);
-		fire_ancestors(&f);
-		break;
-	case ZK_EV_CHILDREN:
-		fire_here(&f, p, WATCH_IN_CHILD, WATCH_CHILD);
-		break;
+		return false;
+	if (path_find(w, path, path_hash(w, path)) == NONE &&
+	    (event == ZK_EV_CHILDREN || ancestor_next(w, path, &at) == NONE))
+		return false;
+	*out = (struct watch_firing){
+		.path = path, .seq = ++w->trigger, .at = (uint32_t)path.n, .event = event};
+	return true;
+}
+
+static void tell(struct watch *w, struct watch_firing *f, uint32_t conn, watch_fn *fn, void *ctx)
+{
+	f->told++;
+	w->told[conn] = f->seq;
+	fn(ctx, conn, f->event, f->path);
+}
+
+/** Walk the list that f->next stands in. @return false: the budget is used up. */
+static bool step_list(struct watch *w, struct watch_firing *f, bool self, int *budget, watch_fn *fn,
+		      void *ctx)
+{
+	unsigned consumed = 0, bits = self ? heard_by(f->event, &consumed) : WATCH_RECURSIVE;
+
+	while (f->next != NONE) {
+		uint32_t i = f->next;
+		const struct entry *e = entry_at(w, i);
+
+		if (*budget <= 0) {
+			w->stepping = f;
+			return false;
+		}
+		f->next = e->path_next;
+		*budget -= WATCH_COST_LOOK;
+		if ((entry_mode(e) & bits) == 0 || w->told[entry_conn(e)] >= f->seq)
+			continue;
+		*budget -= WATCH_COST_TELL;
+		tell(w, f, entry_conn(e), fn, ctx);
+		(void)entry_clear(w, i, consumed);
 	}
-	return f.told;
+	return true;
+}
+
+bool watch_step(struct watch *w, struct watch_firing *f, int *budget, watch_fn *fn, void *ctx)
+{
+	zk_assert(!w->stepping || w->stepping == f);
+	w->stepping = NULL;
+	for (;;) {
+		bool self = f->at == f->path.n;
+		uint32_t p;
+
+		if (!f->here && self) {
+			p = path_find(w, f->path, path_hash(w, f->path));
+			f->next = p == NONE ? NONE : path_at(w, p)->first;
+			f->here = true;
+		}
+		if (!step_list(w, f, self, budget, fn, ctx))
+			return false;
+		if (f->event == ZK_EV_CHILDREN)
+			return true;
+		p = ancestor_next(w, f->path, &f->at);
+		if (p == NONE)
+			return true;
+		*budget -= WATCH_COST_LOOK;
+		f->next = path_at(w, p)->first;
+	}
+}
+
+void watch_tell_now(struct watch *w, struct watch_firing *f, uint32_t conn, watch_fn *fn, void *ctx)
+{
+	unsigned consumed, bits = heard_by(f->event, &consumed);
+	uint32_t p, i, at = (uint32_t)f->path.n;
+
+	if (w->told[conn] >= f->seq || w->conn_first[conn] == NONE)
+		return;
+	p = path_find(w, f->path, path_hash(w, f->path));
+	i = p == NONE ? NONE : entry_find(w, p, conn);
+	if (i != NONE && (entry_mode(entry_at(w, i)) & bits)) {
+		tell(w, f, conn, fn, ctx);
+		(void)entry_clear(w, i, consumed);
+		return;
+	}
+	if (f->event == ZK_EV_CHILDREN)
+		return;
+	while ((p = ancestor_next(w, f->path, &at)) != NONE) {
+		i = entry_find(w, p, conn);
+		if (i != NONE && (entry_mode(entry_at(w, i)) & WATCH_RECURSIVE)) {
+			tell(w, f, conn, fn, ctx);
+			return;
+		}
+	}
+}
+
+bool watch_is_up_to_date(const struct watch *w, uint32_t conn)
+{
+	return w->told[conn] == w->trigger;
+}
+
+void watch_up_to_date(struct watch *w, uint32_t conn)
+{
+	w->told[conn] = w->trigger;
 }
 
 /* ---- walking ---- */

@@ -3,9 +3,9 @@
  * .WatchManager, PathParentIterator).
  *
  * One entry per (path, connection) holds the modes of both of Apache's tables as independent bits,
- * as 3.9 does. An entry costs 28 bytes and a 4-byte bucket; a path is stored once per core. Nothing
- * is ever rehashed at once: both hash tables grow by one bucket per insertion (W. Litwin, "Linear
- * Hashing", 1980).
+ * as 3.9 does. An entry costs 28 bytes and half a 4-byte bucket; a path is stored once per core.
+ * Nothing is ever rehashed at once: both hash tables grow by one bucket per insertion (W. Litwin,
+ * "Linear Hashing", 1980).
  *
  * Connections are small integers below conns_max. Owner core only; nothing here blocks.
  */
@@ -58,21 +58,52 @@ unsigned watch_get(const struct watch *w, struct zk_span path, uint32_t conn);
 /** Take @p bits away. @return those that were there. */
 unsigned watch_clear(struct watch *w, struct zk_span path, uint32_t conn, unsigned bits);
 
-/** Forget everything of @p conn. Bound: its watches. */
-void watch_drop(struct watch *w, uint32_t conn);
+/** Forget everything of @p conn, at most *budget entries, which are taken off it.
+ *  @return true: nothing of it is left. */
+bool watch_drop(struct watch *w, uint32_t conn, unsigned *budget);
 
 /** Told once per connection and trigger. Must not call back into the table. */
 typedef void watch_fn(void *ctx, uint32_t conn, enum zk_event event, struct zk_span path);
 
-/** One trigger: tell every watcher of @p event at @p path, once per connection, and remove the
- * standard watches it consumes.
+/** One trigger, told in steps. It tells every watcher of @p event at @p path who was there when it
+ * began, once per connection, and removes the standard watches it consumes.
  *   CREATED, DATA  data table of the path, recursive watchers of the path and its ancestors
  *   DELETED        the same, then the child table of the path
  *   CHILDREN       child table of the path
- * Bound: the watchers, plus one look-up per component while any recursive watch exists.
- * @return how many were told. */
-unsigned watch_fire(struct watch *w, struct zk_span path, enum zk_event event, watch_fn *fn,
+ *
+ * Several may be under way; they are stepped in the order they began, the first to its end before
+ * the second. A connection whose watches are about to change, or who is about to see the state
+ * behind a trigger, is told ahead of its turn: watch_tell_now() for each trigger in order, then
+ * watch_up_to_date(). So what it sets afterwards belongs to later triggers only. */
+struct watch_firing {
+	struct zk_span path; /* borrowed until it is over */
+	uint64_t seq;
+	uint32_t told; /* so many so far */
+	uint32_t next; /* the entry whose turn it is */
+	uint32_t at;   /* bytes of the path, or of the ancestor, whose watchers are told now */
+	enum zk_event event;
+	bool here; /* `next` is a place in a list */
+};
+
+/** What telling one and looking at one take off a budget. */
+enum { WATCH_COST_TELL = 8, WATCH_COST_LOOK = 1 };
+
+/** @return false: nobody to tell, *out is not a trigger. Bound: one look-up per component while any
+ * recursive watch exists. */
+bool watch_begin(struct watch *w, struct zk_span path, enum zk_event event,
+		 struct watch_firing *out);
+
+/** Go on until *budget is used up. *f must not move in memory until it is over.
+ *  @return true: it is over. */
+bool watch_step(struct watch *w, struct watch_firing *f, int *budget, watch_fn *fn, void *ctx);
+
+/** Tell @p conn of @p f, if it is to be told and has not been. Bound: one look-up per component. */
+void watch_tell_now(struct watch *w, struct watch_firing *f, uint32_t conn, watch_fn *fn,
 		    void *ctx);
+
+/** Has @p conn been told of everything that began? */
+bool watch_is_up_to_date(const struct watch *w, uint32_t conn);
+void watch_up_to_date(struct watch *w, uint32_t conn);
 
 /** Where watch_walk() goes on; starts as zeros. The table may change between two calls: what
  * changes near the place may be told twice or not at all. */

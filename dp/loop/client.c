@@ -194,6 +194,21 @@ bool client_drained(const struct client *c)
 	return atomic_load_explicit(&c->drained, memory_order_acquire);
 }
 
+/* srv's events_room(): a fan-out keeps the device busy, not its queue long. */
+static unsigned events_room(void *ctx, unsigned want)
+{
+	struct client *c = ctx;
+	uint32_t packets = tcp_snd_room(c->tcp);
+	uint64_t pause = packets > 2 * want ? EVENTS_FEW_NS : EVENTS_LATE_NS;
+
+	if (packets > 2 * want && c->tx_n == 0 && !c->tx_capped)
+		return want;
+	if (c->now_ns - c->few_ns < pause)
+		return 0;
+	c->few_ns = c->now_ns;
+	return want < EVENTS_FEW ? want : EVENTS_FEW;
+}
+
 static enum zk_err client_init(struct client *c, uint64_t now_ns)
 {
 	struct client_conf *conf = &c->conf;
@@ -209,6 +224,8 @@ static enum zk_err client_init(struct client *c, uint64_t now_ns)
 		return err;
 	c->tcp = net_tcp(c->net);
 	conf->srv.io = &client_io;
+	conf->srv.events_room = events_room;
+	conf->srv.events_ctx = c;
 	err = srv_new(&conf->srv, now_ns, &c->srv);
 	if (err != ZK_EOK)
 		return err;

@@ -135,6 +135,7 @@ unsigned client_transmit(struct client *c)
 		if (sent < want)
 			break;
 	}
+	c->tx_capped = total >= TX_BURSTS * PORT_BURST_MAX;
 	if (c->tx_n)
 		client_count(&c->stats.tx_full, 1);
 	if (total)

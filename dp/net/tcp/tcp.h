@@ -102,6 +102,9 @@ ZK_MUST_USE size_t tcp_write(struct tcp_conn *c, const void *p, size_t n);
 void *tcp_tail(struct tcp_conn *c, size_t n);
 void tcp_tail_commit(struct tcp_conn *c, size_t used);
 
+/** About how many packets more may all connections of the core queue before one has to wait? */
+uint32_t tcp_snd_room(struct tcp *t);
+
 size_t tcp_unsent(const struct tcp_conn *c);  /* queued, not yet sent */
 size_t tcp_unacked(const struct tcp_conn *c); /* queued or in flight */
 

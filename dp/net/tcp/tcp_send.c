@@ -23,6 +23,16 @@ bool tcp_pool_data_ok(struct tcp *t)
 	return n > 0;
 }
 
+uint32_t tcp_snd_room(struct tcp *t)
+{
+	uint32_t left;
+
+	if (!tcp_pool_data_ok(t))
+		return 0;
+	left = t->conf.mem_packets_max - t->held_pkts;
+	return left < t->pool_credit ? left : t->pool_credit;
+}
+
 static void wait_mem(struct tcp_conn *c)
 {
 	c->t->stats->tcp_snd_mem_waits++;

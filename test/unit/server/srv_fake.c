@@ -158,14 +158,16 @@ struct fake *fake_new(const struct fake_conf *conf)
 		.os = os_facts,
 	};
 	sc = (struct srv_conf){.shared = &f->shared,
-			       .io = &io,
+			       .io = conf->io ? conf->io : &io,
 			       .mem = &f->mem,
 			       .tree = f->tree,
 			       .reader = f->reader,
 			       .to_leader = &f->up,
 			       .from_leader = &f->down,
 			       .key = {5, 6},
-			       .conns_max = FAKE_CONNS,
+			       .conns_max = conf->conns_max ? conf->conns_max : FAKE_CONNS,
+			       .events_room = conf->events_room,
+			       .events_ctx = conf->events_ctx,
 			       .out_spill_bytes_max = conf->spill_max ? conf->spill_max : 1 << 20,
 			       .reads_per_conn_round = conf->reads_round};
 	assert_int_equal(srv_new(&sc, f->now_ns, &f->srv), ZK_EOK);

@@ -52,6 +52,10 @@ struct fake_conf {
 	size_t mem_limit;
 	uint32_t spill_max, maxbuffer, reads_round, max_cnxns;
 	struct limits_conf limit; /* outstanding 0 = very many */
+	uint32_t conns_max;       /* 0 = FAKE_CONNS */
+	const struct srv_io *io;  /* the test's own transports; then fake_open() is not for it */
+	unsigned (*events_room)(void *ctx, unsigned want);
+	void *events_ctx;
 };
 
 struct fake *fake_new(const struct fake_conf *conf);

@@ -646,7 +646,7 @@ static void counts_wait_for_a_pin(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < TREE_PINS_MAX; i++)
-		pin[i] = tree_pin_take(f->reader);
+		pin[i] = tree_pin_take(f->reader, tree_visible(f->reader));
 	ask_path(fc, 1, ZK_OP_GET_ALL_CHILDREN_NUMBER, "/", false);
 	for (unsigned i = 0; i < 5; i++)
 		fake_round(f);

@@ -201,7 +201,8 @@ static bool consume(struct run *u, struct rd *r)
 
 static void list_start(struct run *u, struct rd *r)
 {
-	r->list = (struct lister){.pin = tree_pin_take(r->r), .node = rnd(u, 31)};
+	r->list =
+		(struct lister){.pin = tree_pin_take(r->r, tree_visible(r->r)), .node = rnd(u, 31)};
 	assert_true(r->list.pin >= 0);
 }
 
@@ -256,7 +257,7 @@ static void reader_step(struct run *u, struct rd *r)
 		break;
 	case 2:
 		if (r->pins[i] < 0) {
-			r->pins[i] = tree_pin_take(r->r);
+			r->pins[i] = tree_pin_take(r->r, tree_visible(r->r));
 			assert_true(r->pins[i] >= 0);
 		}
 		break;

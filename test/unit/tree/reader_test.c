@@ -16,7 +16,7 @@ static void horizon_and_pins(void **state)
 	tree_end(f->t);
 	catch_up(f);
 	collect_all(f);
-	pin = tree_pin_take(f->r);
+	pin = tree_pin_take(f->r, tree_visible(f->r));
 	assert_int_equal(tree_pin_zxid(f->r, pin), 1);
 	for (int i = 0; i < 5; i++) {
 		begin(f);
@@ -45,11 +45,11 @@ static void horizon_and_pins(void **state)
 	assert_int_equal(stats(f).garbage, 0);
 
 	for (int i = 0; i < TREE_PINS_MAX; i++)
-		assert_true((pins[i] = tree_pin_take(f->r)) >= 0);
-	assert_int_equal(tree_pin_take(f->r), -1);
+		assert_true((pins[i] = tree_pin_take(f->r, tree_visible(f->r))) >= 0);
+	assert_int_equal(tree_pin_take(f->r, tree_visible(f->r)), -1);
 	assert_int_equal(stats(f).pins_refused, 1);
 	tree_pin_drop(f->r, pins[3]);
-	assert_int_equal(tree_pin_take(f->r), pins[3]);
+	assert_int_equal(tree_pin_take(f->r, tree_visible(f->r)), pins[3]);
 }
 
 static void back_pressure(void **state)
@@ -153,7 +153,7 @@ static void resumed_listing(void **state)
 	tree_end(f->t);
 	catch_up(f);
 	collect_all(f);
-	pin = tree_pin_take(f->r);
+	pin = tree_pin_take(f->r, tree_visible(f->r));
 	zxid = tree_pin_zxid(f->r, pin);
 	for (unsigned step = 0;; step++) {
 		assert_true(tree_find(f->t, zk_span_str("/d"), zxid, &ref));

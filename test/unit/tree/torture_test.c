@@ -295,7 +295,7 @@ static void *reader(void *arg)
 			;
 		atomic_fetch_add_explicit(&S.sums, 1, memory_order_relaxed);
 		if (pin < 0) {
-			pin = tree_pin_take(r);
+			pin = tree_pin_take(r, tree_visible(r));
 			slow = (struct listing){0};
 		} else if (list_more(&slow, tree_pin_zxid(r, pin), 1 + rnd(&rng, 20))) {
 			tree_pin_drop(r, pin);
