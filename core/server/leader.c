@@ -17,7 +17,8 @@ static enum zk_err init(struct leader *l, uint64_t now_ns)
 			       .auth = &l->conf.auth,
 			       .pending_max = c->pending_max,
 			       .jute_maxbuffer = c->jute_maxbuffer,
-			       .extended_types = c->extended_types};
+			       .extended_types = c->extended_types,
+			       .enforce_quota = c->enforce_quota};
 	size_t slots = 1;
 	enum zk_err err;
 

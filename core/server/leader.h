@@ -48,6 +48,7 @@ struct leader_conf {
 	uint32_t sessions_max; /* 0 = LEADER_SESSIONS_MAX */
 	uint32_t pending_max;  /* transactions between prep and apply */
 	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
+	bool enforce_quota;    /* enforceQuota: hard limits refuse writes */
 	/* znode.container.*: checkIntervalMs, 0 = 60000; maxPerMinute, 0 = 10000;
 	 * maxNeverUsedIntervalMs, 0 = a container that never had a child stays */
 	uint32_t reap_interval_ms, reap_per_minute;

@@ -17,6 +17,7 @@
 #include "core/tree/index.h"
 #include "core/tree/kids.h"
 #include "core/tree/log.h"
+#include "core/tree/quota.h"
 #include "core/tree/tree.h"
 
 #include <stdatomic.h>
@@ -131,6 +132,16 @@ struct tree_past {
 	_Atomic uint64_t zxid[TREE_DIGESTS_MAX], digest[TREE_DIGESTS_MAX];
 };
 
+/** The trie of core/tree/quota.h. Apply. */
+struct tree_quotas {
+	struct zk_mem *mem;
+	struct tree_alloc *alloc;
+	struct tree_quota **buckets;
+	uint64_t n_buckets; /* power of two */
+	uint64_t n, marked; /* entries; those that are quotas */
+	struct tree_quota *root;
+};
+
 struct tree {
 	/* readers' */
 	struct tree_index index;
@@ -142,6 +153,7 @@ struct tree {
 	void *raw; /* what this struct was allocated as */
 	struct acl_cache acls;
 	struct tree_sessions sessions;
+	struct tree_quotas quotas;
 	struct zk_list reap, reap_mark; /* container and TTL nodes; the mark ends a round */
 	struct tree_log log;
 	size_t changes_soft_max;
@@ -254,6 +266,24 @@ void tree_reap_init(struct tree *t);
 void tree_reap_add(struct tree *t, struct tree_node *n, uint64_t owner);
 /** Unlink @p n if it is linked. */
 void tree_reap_del(struct tree_node *n);
+
+/* write.c */
+/** Data of a live node that change without any field of its stat and without a change record. In
+ * the open transaction; without one in place, for a tree without readers. */
+void tree_put_quiet(struct tree *t, struct tree_node *n, struct zk_span data);
+/** A live child, newest state, from slot @p from on; NULL: none. Bound: the slots passed over. */
+struct tree_node *tree_child_from(const struct tree_node *n, uint64_t from);
+
+/* quota.c */
+ZK_MUST_USE enum zk_err tree_quotas_init(struct tree_quotas *s, struct zk_mem *mem,
+					 struct tree_alloc *alloc);
+void tree_quotas_fini(struct tree_quotas *s);
+/** @p n has been made, has gone (its data had @p data_len bytes), has new data (@p old_len before).
+ * In the open transaction. Bound: that of tree_quota_find(); making a zookeeper_stats counts the
+ * subtree of its path. */
+void tree_quota_created(struct tree *t, struct tree_node *n);
+void tree_quota_deleted(struct tree *t, struct tree_node *n, uint32_t data_len);
+void tree_quota_changed(struct tree *t, const struct tree_node *n, uint32_t old_len);
 
 /** The lowest visible zxid or pin of all readers, or hold; the last ended zxid when there is none.
  */

@@ -227,6 +227,8 @@ enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
 		goto no_acls;
 	if (tree_sessions_init(&t->sessions, conf->mem, &t->alloc) != ZK_EOK)
 		goto no_sessions;
+	if (tree_quotas_init(&t->quotas, conf->mem, &t->alloc) != ZK_EOK)
+		goto no_quotas;
 	if (tree_log_init(&t->log, conf->mem) != ZK_EOK)
 		goto no_log;
 	if (tree_index_init(&t->index, conf->mem, conf->index_slots) != ZK_EOK)
@@ -242,6 +244,8 @@ no_nodes:
 no_index:
 	tree_log_fini(&t->log);
 no_log:
+	tree_quotas_fini(&t->quotas);
+no_quotas:
 	tree_sessions_fini(&t->sessions);
 no_sessions:
 	acl_cache_fini(&t->acls);
@@ -259,6 +263,7 @@ void tree_free(struct tree *t)
 	drop_all(t);
 	tree_index_fini(&t->index, mem);
 	tree_log_fini(&t->log);
+	tree_quotas_fini(&t->quotas);
 	tree_sessions_fini(&t->sessions);
 	acl_cache_fini(&t->acls);
 	tree_alloc_fini(&t->alloc);

@@ -48,32 +48,35 @@ static enum zk_err change(struct tree *t, const struct txn_op *op, uint64_t clie
 	}
 }
 
-static void put_stat(struct tree *t, struct zk_span path, struct jute_out *o)
+static void put_stat(struct tree *t, const struct txn_op *op, struct jute_out *o)
 {
 	struct zk_stat stat = {0};
 	struct tree_ref ref;
 
-	if (tree_find_newest(t, path, &ref))
+	if (tree_find_newest(t, op->path, &ref))
 		tree_stat(ref, &stat);
+	/* zookeeper_stats has another text by now; DataTree takes the stat before that */
+	if (op->type != ZK_OP_SET_ACL)
+		stat.data_length = (int32_t)op->data.n;
 	jute_put_stat(o, &stat);
 }
 
 /* The result record of a successful operation. */
-static void put_result(struct tree *t, int32_t type, struct zk_span path, struct jute_out *o)
+static void put_result(struct tree *t, const struct txn_op *op, struct jute_out *o)
 {
-	switch (type) {
+	switch (op->type) {
 	case ZK_OP_CREATE:
-		jute_put_bytes(o, path);
+		jute_put_bytes(o, op->path);
 		break;
 	case ZK_OP_CREATE2:
 	case ZK_OP_CREATE_CONTAINER:
 	case ZK_OP_CREATE_TTL:
-		jute_put_bytes(o, path);
-		put_stat(t, path, o);
+		jute_put_bytes(o, op->path);
+		put_stat(t, op, o);
 		break;
 	case ZK_OP_SET_DATA:
 	case ZK_OP_SET_ACL:
-		put_stat(t, path, o);
+		put_stat(t, op, o);
 		break;
 	default:
 		break;
@@ -86,7 +89,7 @@ static void apply_one(struct tree *t, const struct txn_op *op, struct txn_result
 	if (res->err != ZK_EOK)
 		res->tree_fails++;
 	else if (res->reply)
-		put_result(t, op->type, op->path, res->reply);
+		put_result(t, op, res->reply);
 }
 
 /* ---- multi ------------------------------------------------------------------------------- */
@@ -154,7 +157,7 @@ static void multi_op(struct tree *t, const struct txn_op *op, struct txn_result 
 			put_multi_error(res->reply, err);
 	} else if (res->reply) {
 		put_multi_header(res->reply, result_type(op->type), false, 0);
-		put_result(t, op->type, op->path, res->reply);
+		put_result(t, op, res->reply);
 	}
 }
 

@@ -65,6 +65,7 @@ static void view_tree(struct pend_view *v)
 	v->cversion = raw.cversion;
 	v->aversion = raw.aversion;
 	v->children = raw.children;
+	v->data_len = raw.data_len;
 	v->owner = raw.owner;
 	v->acl = tree_acl(v->ref);
 }
@@ -77,6 +78,7 @@ static void view_change(struct pending *p, struct pend_view *v)
 	v->cversion = c->cversion;
 	v->aversion = c->aversion;
 	v->children = c->children;
+	v->data_len = c->data_len;
 	v->owner = c->owner;
 	if (c->acl_zxid > p->applied) {
 		v->acl = NULL;
@@ -149,6 +151,7 @@ static struct pend_change *change_new(struct pending *p, const struct pend_view 
 		c->cversion = v->cversion;
 		c->aversion = v->aversion;
 		c->children = v->children;
+		c->data_len = v->data_len;
 		c->owner = v->owner;
 		/* there was no record, so the view is the tree's */
 		if (tree_digest_kept(p->tree))

@@ -24,7 +24,7 @@ struct pend_change {
 	uint64_t acl_zxid;  /* transaction that brings the ACL; not above the applied: the tree's */
 	struct zk_span acl; /* in the bytes of transaction acl_zxid */
 	int32_t version, cversion, aversion;
-	uint32_t children;
+	uint32_t children, data_len;
 	uint64_t czxid, mzxid, pzxid; /* these are for the digest only */
 	int64_t ctime, mtime;
 	uint32_t content, sum; /* core/tree/digest.h; sum: what it adds now to pending.digest */
@@ -69,7 +69,7 @@ struct pend_view {
 	struct tree_ref ref;        /* valid if change is NULL, or if its ACL is the tree's */
 	bool exists;
 	int32_t version, cversion, aversion;
-	uint32_t children;
+	uint32_t children, data_len;
 	uint64_t owner;
 	const struct acl_list *acl; /* NULL: acl_jute */
 	struct zk_span acl_jute;

@@ -28,12 +28,22 @@ enum zk_err prep_init(struct prep *p, const struct prep_conf *conf)
 	err = pending_init(&p->pending, conf->tree, conf->mem,
 			   2 * conf->pending_max + (uint32_t)extra);
 	if (err != ZK_EOK)
-		txn_bytes_fini(&p->bytes);
+		goto no_pending;
+	if (conf->enforce_quota)
+		err = promises_init(&p->promises, conf->tree, conf->mem, p->pending.slab_max);
+	if (err != ZK_EOK)
+		goto no_promises;
+	return ZK_EOK;
+no_promises:
+	pending_fini(&p->pending);
+no_pending:
+	txn_bytes_fini(&p->bytes);
 	return err;
 }
 
 void prep_fini(struct prep *p)
 {
+	promises_fini(&p->promises);
 	pending_fini(&p->pending);
 	txn_bytes_fini(&p->bytes);
 }
@@ -41,6 +51,7 @@ void prep_fini(struct prep *p)
 void prep_applied(struct prep *p, uint64_t zxid, uint64_t end)
 {
 	pending_applied(&p->pending, zxid);
+	promises_applied(&p->promises, zxid);
 	txn_bytes_release(&p->bytes, end);
 }
 
@@ -125,7 +136,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 		q.reply_bytes = 0;
 		q.changes = 0;
 	}
-	if (!pending_room(&p->pending, q.changes))
+	if (!pending_room(&p->pending, q.changes) || !promises_room(&p->promises, q.changes))
 		return ZK_EAGAIN;
 	cap = q.bound < max ? q.bound : max;
 	for (;;) {

@@ -10,6 +10,7 @@
 #include "core/txn/auth.h"
 #include "core/txn/bytes.h"
 #include "core/txn/pending.h"
+#include "core/txn/promise.h"
 
 struct prep_conf {
 	struct tree *tree;
@@ -18,15 +19,19 @@ struct prep_conf {
 	uint32_t pending_max;         /* transactions */
 	uint32_t jute_maxbuffer;
 	bool extended_types;
+	bool enforce_quota;
 };
 
 struct prep {
 	struct prep_conf conf;
 	struct pending pending;
+	struct promises promises;
 	struct txn_bytes bytes;
 	uint64_t barrier_zxid; /* a closeSession too big to track: nothing else until it is applied
 				*/
 	uint64_t refused_memory, refused_size;
+	uint64_t quota_exceeded; /* refused; with enforce_quota only, as the next */
+	uint64_t quota_soft;     /* took the usage above a soft limit */
 };
 
 /** One request. Spans are borrowed for the call. */

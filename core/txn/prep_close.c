@@ -37,6 +37,7 @@ static void take(struct walk *w, struct pend_view *v)
 	c = pending_touch(q, v, path, w->in->zxid);
 	c->exists = false;
 	pending_sum(q, c);
+	promises_make(&w->p->promises, w->in->zxid, path, -1, -(int64_t)v->data_len);
 }
 
 /* Those in the tree, without the ones that a pending transaction deletes. */
@@ -99,7 +100,8 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 	walk(&w);
 	bool listed = w.bytes + PREP_SLACK_BYTES <= max && 2 * (uint64_t)w.n <= p->pending.slab_max;
 
-	if (listed && !pending_room(&p->pending, 2 * (uint64_t)w.n))
+	if (listed &&
+	    (!pending_room(&p->pending, 2 * (uint64_t)w.n) || !promises_room(&p->promises, w.n)))
 		return ZK_EAGAIN;
 	/* Too many to list: the old form without a list, which means all that there are when it is
 	 * applied. Nothing is prepared between, and nothing is pending before it. */

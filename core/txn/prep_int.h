@@ -42,6 +42,12 @@ size_t prep_reply_max(int32_t op, const struct prep_record *r);
  * @return ZK_EOK, the error of the operation, or ZK_ETOOBIG: the output is full. */
 ZK_MUST_USE enum zk_err prep_op(struct prep_run *x, int32_t type, const struct prep_record *r);
 
+/** Would the usage that counts @p path, raised by so much, be above a hard limit? Pending
+ * transactions count. @return ZK_EOK, ZK_QUOTAEXCEEDED, or ZK_MARSHALLINGERROR: the limits or the
+ * usage are no such text, on which Apache's prep fails like that. */
+ZK_MUST_USE enum zk_err prep_quota(struct prep_run *x, struct zk_span path, int64_t count,
+				   int64_t bytes);
+
 /** A multi's request, checked as a whole. */
 struct prep_multi {
 	uint32_t ops;

@@ -93,6 +93,7 @@ enum zk_err prep_multi(struct prep_run *x, const struct prep_multi *m)
 	struct jute_in in = jute_in_of(x->in->body);
 	struct jute_out *o = x->out;
 	struct prep_record r;
+	uint64_t promised = x->p->promises.tail;
 	enum zk_err failed = ZK_EOK;
 	enum zk_err whole = ZK_EOK; /* what refuses the request and not one operation */
 	int32_t type;
@@ -121,14 +122,17 @@ enum zk_err prep_multi(struct prep_run *x, const struct prep_multi *m)
 		*o = start;
 		failed = err;
 		pending_undo_rollback(q);
+		promises_drop(&x->p->promises, promised);
 		put_error(o, err);
 	}
 	/* The first pass saw all of this parse; only the output can have failed. */
 	zk_assert(!in.bad);
 	if (o->full)
 		whole = ZK_ETOOBIG;
-	if (whole != ZK_EOK)
+	if (whole != ZK_EOK) {
 		pending_undo_rollback(q);
+		promises_drop(&x->p->promises, promised);
+	}
 	pending_undo_end(q);
 	return whole;
 }

@@ -210,6 +210,7 @@ static void create_effects(struct prep_run *x, struct pend_view *parent, size_t 
 	c->ctime = c->mtime = x->in->time_ms;
 	c->version = c->cversion = c->aversion = 0;
 	c->children = 0;
+	c->data_len = node->data_len;
 	c->owner = owner;
 	c->acl = acl;
 	c->acl_zxid = zxid;
@@ -258,7 +259,9 @@ static enum zk_err op_create(struct prep_run *x, int32_t type, const struct prep
 		return ZK_NODEEXISTS;
 	if (is_session(x->p, parent.owner))
 		return ZK_NOCHILDRENFOREPHEMERALS;
-	/* place of the quota check: -125 */
+	err = prep_quota(x, path, 1, (int64_t)r->data.n);
+	if (err != ZK_EOK)
+		return err;
 	if (!can_take(x, path.n + r->data.n + acl.n))
 		return ZK_SYSTEMERROR;
 
@@ -269,8 +272,10 @@ static enum zk_err op_create(struct prep_run *x, int32_t type, const struct prep
 		jute_put_i64(o, r->ttl);
 	if (o->full)
 		return ZK_ETOOBIG;
+	node.data_len = (uint32_t)r->data.n;
 	create_effects(x, &parent, parent.path.n, &node, r->data, acl,
 		       create_owner(x, type, r, &m));
+	promises_make(&x->p->promises, x->in->zxid, path, 1, (int64_t)r->data.n);
 	return ZK_EOK;
 }
 
@@ -294,6 +299,7 @@ static enum zk_err delete_node(struct prep_run *x, struct pend_view *parent, siz
 	c = pending_touch(q, node, path, x->in->zxid);
 	c->exists = false;
 	pending_sum(q, c);
+	promises_make(&x->p->promises, x->in->zxid, path, -1, -(int64_t)node->data_len);
 	return ZK_EOK;
 }
 
@@ -355,7 +361,12 @@ static enum zk_err op_set_data(struct prep_run *x, const struct prep_record *r)
 		return ZK_NONODE;
 	if (!allowed(x, &node, ZK_PERM_WRITE))
 		return ZK_NOAUTH;
-	/* place of the quota check: -125 */
+
+	int64_t more = (int64_t)r->data.n - node.data_len;
+	enum zk_err err = prep_quota(x, r->path, 0, more);
+
+	if (err != ZK_EOK)
+		return err;
 	if (r->version != -1 && r->version != node.version)
 		return ZK_BADVERSION;
 	if (!can_take(x, r->data.n))
@@ -373,9 +384,11 @@ static enum zk_err op_set_data(struct prep_run *x, const struct prep_record *r)
 	struct pend_change *c = pending_touch(q, &node, path, x->in->zxid);
 
 	c->version = version;
+	c->data_len = (uint32_t)r->data.n;
 	c->mzxid = x->in->zxid;
 	c->mtime = x->in->time_ms;
 	pending_sum_data(q, c, r->data);
+	promises_make(&x->p->promises, x->in->zxid, path, 0, more);
 	return ZK_EOK;
 }
 

@@ -43,7 +43,7 @@ struct config {
 	uint32_t jute_extra_bytes; /* a record of log and snapshot may be so much longer */
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
-	bool skip_acl, extended_types, digest_sha256;
+	bool skip_acl, extended_types, enforce_quota, digest_sha256;
 	bool digest_enabled;                        /* of the tree, in log and snapshots */
 	uint32_t reap_interval_ms, reap_per_minute; /* znode.container.*: the reaper */
 	uint64_t reap_never_used_ms;                /* 0 = never */

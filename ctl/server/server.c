@@ -205,6 +205,7 @@ static enum zk_err start_loop(struct server *s)
 			   .touch_lag_ms = TOUCH_LAG_MS,
 			   .pending_max = PENDING_MAX,
 			   .extended_types = c->extended_types,
+			   .enforce_quota = c->enforce_quota,
 			   .reap_interval_ms = c->reap_interval_ms,
 			   .reap_per_minute = c->reap_per_minute,
 			   .reap_never_used_ms = c->reap_never_used_ms,

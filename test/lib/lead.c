@@ -69,6 +69,7 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.pending_max = opt->pending_max;
 	c.jute_maxbuffer = opt->jute_maxbuffer;
 	c.extended_types = opt->extended_types;
+	c.enforce_quota = opt->enforce_quota;
 	c.reap_interval_ms = opt->reap_interval_ms;
 	c.reap_per_minute = opt->reap_per_minute;
 	c.reap_never_used_ms = opt->reap_never_used_ms;

@@ -36,7 +36,7 @@ struct lead_opt {
 	uint32_t jute_maxbuffer;
 	uint32_t touch_lag_ms;
 	uint64_t now_ns; /* 0 = 1000 s */
-	bool extended_types, skip_acl, digest;
+	bool extended_types, skip_acl, enforce_quota, digest;
 	uint32_t reap_interval_ms, reap_per_minute; /* 0 = the defaults */
 	uint64_t reap_never_used_ms;
 	size_t changes_soft_max; /* 0 = 65536 */

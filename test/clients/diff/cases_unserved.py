@@ -29,20 +29,6 @@ def get_all_children_number(run):
     c(w.get_all_children_number("/"))
 
 
-@case(group="quota")
-def quota_counts(run):
-    c = run.conn()
-    quota = "/zookeeper/quota" + run.root
-    c(w.create(run.root, b"123"), w.create(run.p("a"), b"4567"), w.create(quota))
-    c(w.create(quota + "/zookeeper_limits", b"count=5,bytes=100"))
-    c(w.create(quota + "/zookeeper_stats", b"count=0,bytes=0"), w.get_data(quota + "/zookeeper_stats"))
-    for step in (w.create(run.p("b"), b"89"), w.set_data(run.p("b"), b"x" * 500), w.set_data(run.p("b"), None),
-                 w.delete(run.p("a")), w.multi(w.create(run.p("m"), b"12"), w.delete(run.p("m")))):
-        c(step, w.get_data(quota + "/zookeeper_stats"), w.get_data(quota + "/zookeeper_limits"))
-    for name in ("/zookeeper_stats", "/zookeeper_limits", ""):
-        c(w.delete(quota + name))
-
-
 @case(group="sessionop")
 def create_session_op(run):
     """Apache answers createSession from a client by a raw ConnectResponse frame."""

@@ -18,6 +18,7 @@ import cases_frame
 import cases_multi
 import cases_node
 import cases_path
+import cases_quota
 import cases_session
 import cases_unserved
 import cases_watch
@@ -29,7 +30,7 @@ import side as sides
 from book import CASES
 
 MODULES = (cases_node, cases_path, cases_acl, cases_multi, cases_watch, cases_session, cases_frame,
-           cases_unserved)
+           cases_quota, cases_unserved)
 SHOWN_DIFFERENCES = 3
 
 

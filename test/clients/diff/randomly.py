@@ -26,9 +26,11 @@ class Plan:
 
     def play(self, run):
         r = random.Random(self.seed)
-        g = Generator(r, run.root, self.one_mode)
+        g = Generator(r, run.root, self.one_mode, self.seed % 2 == 0)
         conns = [run.conn() for _ in range(3)]
         conns[0](w.create(run.root))
+        if g.quotas:
+            self.make_quotas(run, conns[0])
         done = 0
         while done < self.requests:
             n = r.randrange(len(conns))
@@ -61,6 +63,15 @@ class Plan:
                 self.tell(conns, n, False)
 
     @staticmethod
+    def make_quotas(run, c):
+        """Soft ones: Apache compares a hard limit with what is applied at the time, so whether a
+        pipelined write is refused there is a matter of time."""
+        for path in ("", "/a"):
+            base = "/zookeeper/quota" + run.root + path
+            c(w.create(base), w.create(base + "/zookeeper_limits", b"count=3,bytes=50"),
+              w.create(base + "/zookeeper_stats"))
+
+    @staticmethod
     def tell(conns, but, unordered):
         """Take what the other connections have been sent."""
         for n, c in enumerate(conns):
@@ -83,15 +94,16 @@ def cut_behind_set_acl(reqs):
 class Generator:
     """Requests on a small tree, so that they meet each other."""
 
-    def __init__(self, r, root, one_mode):
-        self.r, self.root, self.one_mode = r, root, one_mode
+    def __init__(self, r, root, one_mode, quotas):
+        self.r, self.root, self.one_mode, self.quotas = r, root, one_mode, quotas
         self.makers = (
             [self.create] * 16 + [self.create2] * 6 + [self.container] * 2 + [self.ttl] +
             [self.delete] * 14 + [self.set_data] * 12 + [self.set_acl] * 2 + [self.exists] * 8 +
             [self.get_data] * 10 + [self.get_children] * 6 + [self.get_children2] * 6 +
             [self.get_acl] * 3 + [self.sync] + [self.ping] + [self.multi] * 8 +
             [self.multi_read] * 3 + [self.add_watch] * 2 + [self.check_watches] * 3 +
-            [self.remove_watches] * 3 + [self.who_am_i] + [self.odd])
+            [self.remove_watches] * 3 + [self.who_am_i] + [self.odd] +
+            [self.usage] * 10 * quotas + [self.quota] * 3 * quotas)
 
     def request(self):
         return self.r.choice(self.makers)()
@@ -191,12 +203,33 @@ class Generator:
     def who_am_i():
         return w.who_am_i()
 
+    def quota_node(self, name=None):
+        where = self.r.choice(("", "/a", "/b", "/a/b", "/c"))
+        name = name or self.r.choice(("zookeeper_limits", "zookeeper_stats"))
+        return "/zookeeper/quota" + self.root + where + "/" + name
+
+    def usage(self):
+        return w.get_data(self.quota_node("zookeeper_stats"))
+
+    def quota(self):
+        """Texts that Java can read only: another one stops the server that it counts in."""
+        path = self.quota_node()
+        text = self.r.choice((b"count=1,bytes=2", b"count=10,bytes=200=;b=3;a=4", b""))
+        kind = self.r.randrange(5)
+        if kind == 0:
+            return w.create(path.rsplit("/", 1)[0])
+        if kind == 1:
+            return w.delete(path)
+        if kind == 2:
+            return w.set_data(path, text)
+        return self.r.choice((w.create, w.create2))(path, text)
+
     def check(self):
         return w.check(self.path(), self.version())
 
     def multi(self):
         subs = (self.create, self.create, self.create2, self.delete, self.delete, self.set_data,
-                self.set_data, self.check)
+                self.set_data, self.check) + (self.quota,) * self.quotas
         out = []
         for _ in range(self.r.choice((0, 1, 1, 2, 2, 3, 3, 4, 5))):
             make = self.r.choice(subs)

@@ -42,7 +42,7 @@ lab_open diff
 
 # What both kinds of server are told. The digest is that of super:diff.
 digest=$(printf super:diff | openssl sha1 -binary | base64)
-common='tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000'
+common='tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\nenforceQuota=true'
 common+="\\nDigestAuthenticationProvider.superDigest=super:$digest"
 apache_opts=(-Dznode.container.checkIntervalMs=86400000)
 sides=()

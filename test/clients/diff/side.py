@@ -254,6 +254,8 @@ class Run:
         for conn in self.conns:
             conn.sock.close()
         self.control.wipe(self.root)
+        if self.root != "/":
+            self.control.wipe("/zookeeper/quota" + self.root)
 
 
 class Control:

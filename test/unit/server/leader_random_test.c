@@ -99,15 +99,42 @@ struct world {
 	uint64_t replies_n;
 };
 
-static void world_open(struct world *w, bool late)
+/* Hard limits that the stream runs into. Those on /b/p are a quota inside of another. */
+static void make_quotas(struct world *w)
 {
-	w->d = lead_open(&(struct lead_opt){.extended_types = true, .digest = true});
+	static const char *const node[][2] = {
+		{"a", ""},
+		{"a/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=30;countHardLimit=4"},
+		{"a/zookeeper_stats", ""},
+		{"b", ""},
+		{"b/zookeeper_limits", "count=2,bytes=5=;countHardLimit=6"},
+		{"b/zookeeper_stats", ""},
+		{"b/p", ""},
+		{"b/p/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=14"},
+		{"b/p/zookeeper_stats", ""}};
+
+	for (size_t i = 0; i < sizeof(node) / sizeof(node[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/zookeeper/quota/%s", node[i][0]);
+		assert_int_equal(lead_err(w->d, w->session[0], ZK_OP_CREATE,
+					  req_create(path, node[i][1], NULL, 0)),
+				 ZK_EOK);
+	}
+}
+
+static void world_open(struct world *w, bool late, bool quotas)
+{
+	w->d = lead_open(&(struct lead_opt){
+		.extended_types = true, .digest = true, .enforce_quota = quotas});
 	for (uint32_t i = 0; i < R_SESSIONS; i++) {
 		w->conn[i] = i;
 		w->session[i] = lead_session(w->d, 0, i, 40000);
 		w->replies[i] = 0;
 	}
 	w->replies_n = 0;
+	if (quotas)
+		make_quotas(w);
 	lead_forget(w->d);
 	w->d->late = late;
 }
@@ -133,6 +160,21 @@ static void world_take(struct world *w)
 		w->replies_n++;
 	}
 	lead_forget(w->d);
+}
+
+/* How many transactions are errors for a quota. */
+static unsigned quota_refusals(const struct lead *d)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < d->log_n; i++) {
+		struct jute_in in = jute_in_of(zk_span_of(d->log[i].p, d->log[i].n));
+		struct txn_header h;
+
+		txn_get_header(&in, &h);
+		n += h.type == ZK_OP_ERROR && jute_i32(&in) == ZK_QUOTAEXCEEDED;
+	}
+	return n;
 }
 
 /* A hash of a transaction; the order of a closeSession's list is free. */
@@ -187,7 +229,7 @@ static void digests_right(struct world *w)
 }
 
 /* The same stream of requests, durable at once and durable in random batches: the same replies, the
- * same log, the same tree. */
+ * same log, the same tree. With quotas that shows that pending writes count as the applied do. */
 static void random_stream(void **state)
 {
 	(void)state;
@@ -196,8 +238,8 @@ static void random_stream(void **state)
 		struct rng r = {seed}, batch = {seed + 1000};
 
 		print_message("seed %llu\n", (unsigned long long)seed);
-		world_open(&a, false);
-		world_open(&b, true);
+		world_open(&a, false, seed % 2);
+		world_open(&b, true, seed % 2);
 		for (int32_t step = 0; step < R_STEPS; step++) {
 			unsigned i = below(&r, R_SESSIONS);
 			struct zk_span body = {NULL, 0};
@@ -256,6 +298,8 @@ static void random_stream(void **state)
 		assert_true(lead_tree_hash(a.d) == lead_tree_hash(b.d));
 		digests_right(&a);
 		digests_right(&b);
+		if (seed % 2)
+			assert_true(quota_refusals(a.d) > 50);
 		lead_close(a.d);
 		lead_close(b.d);
 	}
