@@ -77,7 +77,7 @@ help:
 
 # What a build needs, and what the tests need on top of it (Debian 12 names).
 DEPS_BUILD := gcc make pkg-config libdpdk-dev liburcu-dev libmnl-dev libssl-dev \
-	libdeflate-dev zlib1g-dev libsnappy-dev libjansson-dev
+	liburing-dev libdeflate-dev zlib1g-dev libsnappy-dev libjansson-dev
 DEPS_TEST := clang clang-format clang-tidy cppcheck shellcheck libclang-rt-14-dev libcmocka-dev binutils \
 	iproute2 nftables ethtool iputils-ping procps python3 libcap2-bin util-linux
 
@@ -118,7 +118,7 @@ $(foreach l,$(LIBS) server testlib,$(eval $(call LIB_RULE,$(l))))
 
 $(BUILD)/zokord: $(call lib,server) $(call lib,loop) $(call lib,net) $(call lib,port) $(call lib,core)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -ldeflate -lz -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -luring -ldeflate -lz -lpthread -o $@
 
 $(BUILD)/zokorctl: $(call obj,$(TOOL_SRC)) $(call lib,core)
 	$(call say,LD,$@)
@@ -138,7 +138,7 @@ folder_helpers = $(filter-out %_test.c,$(wildcard $(dir $(1))*.c))
 $(UNIT_BIN): $(BUILD)/test/%: $(BUILD)/obj/test/%.o $$(call obj,$$(call folder_helpers,test/%.c)) $(call lib,testlib) $(call lib,net) $(call lib,core)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -lcmocka -lurcu-qsbr -lcrypto -ldeflate -lz -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -lcmocka -Wl,--as-needed -luring -lurcu-qsbr -lcrypto -ldeflate -lz -lpthread -o $@
 
 .PHONY: unit-bin
 unit-bin: $(UNIT_BIN)

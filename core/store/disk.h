@@ -69,6 +69,7 @@ struct disk_ops {
 	enum zk_err (*allocate)(struct disk *d, int file, uint64_t from, uint64_t to);
 	enum zk_err (*truncate)(struct disk *d, int file, uint64_t size);
 	enum zk_err (*sync)(struct disk *d, int file);
+	enum zk_err (*settle)(struct disk *d, int file);
 	enum zk_err (*rename)(struct disk *d, enum disk_dir dir, const char *from, const char *to);
 	enum zk_err (*unlink)(struct disk *d, enum disk_dir dir, const char *name);
 	enum zk_err (*sync_dir)(struct disk *d, enum disk_dir dir);
@@ -149,6 +150,15 @@ ZK_MUST_USE static inline enum zk_err disk_truncate(struct disk *d, int file, ui
 ZK_MUST_USE static inline enum zk_err disk_sync(struct disk *d, int file)
 {
 	return d->ops->sync(d, file);
+}
+
+/** Make safe what is in the file, and see to it that what is read from now on is what the device
+ * has. For recovery: what a process that was killed has written may still be in memory only, and
+ * what a failed sync has left there looks like the file but will never reach the device. Before the
+ * last log file is read; without it a later crash may leave a hole in the log. */
+ZK_MUST_USE static inline enum zk_err disk_settle(struct disk *d, int file)
+{
+	return d->ops->settle(d, file);
 }
 
 /** An existing file of the new name is replaced, at once for every reader. */

@@ -2,3 +2,4 @@
 # The configuration reader has no archive that a pure test links: name its objects.
 $(BUILD)/test/unit/ctl/config_test: $(call obj,ctl/server/config.c ctl/server/keys.c ctl/server/value.c \
 	ctl/server/props.c ctl/server/log.c dp/port/spec.c)
+$(BUILD)/test/unit/ctl/disk_test: $(call obj,ctl/server/disk.c)
