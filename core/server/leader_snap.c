@@ -33,7 +33,8 @@ bool snap_desk_ready(const struct snap_desk *d)
 
 bool snap_desk_revoked(const struct snap_desk *d)
 {
-	/* ordered by the grace period, see the header */
+	/* partner: release in give_way(), which comes before whatever is unlinked or freed for it
+	 */
 	return atomic_load_explicit(&d->revoked, memory_order_acquire);
 }
 
@@ -115,7 +116,8 @@ static bool begin(struct leader *l)
 	}
 	zk_assert(tree_hold_zxid(l->conf.tree, s->hold) == leader_applied_zxid(l));
 	d->zxid = leader_applied_zxid(l);
-	d->began_ns = l->now_ns;
+	d->has_digest = tree_digest_kept(l->conf.tree);
+	d->digest = d->has_digest ? tree_digest(l->conf.tree) : 0;
 	d->sessions = 0;
 	s->next = 0;
 	s->end = l->sessions.used;

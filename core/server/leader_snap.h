@@ -43,7 +43,8 @@ struct snap_desk {
 	_Atomic bool revoked; /* leader, before it drops the hold; see snap_desk_revoked() */
 	/* the leader's until READY, then the writer's until DONE */
 	uint64_t zxid;
-	uint64_t began_ns;
+	uint64_t digest;              /* of the tree at zxid, by its own count */
+	bool has_digest;              /* false: it keeps none */
 	struct snap_session *session; /* room for sessions_max */
 	uint32_t sessions, sessions_max;
 #define SNAP_DESK_STAT(name, text) _Atomic uint64_t name;
@@ -61,9 +62,10 @@ void snap_desk_ask(struct snap_desk *d);
 /** Writer: is there one to write? */
 bool snap_desk_ready(const struct snap_desk *d);
 
-/** Writer, each time it has come back from a quiescent point or from being offline, before it
- * touches the tree: must it stop? False: what is held stays at least until the next quiescent
- * point, because nothing is freed without a grace period that began after `revoked` was set. */
+/** Writer: must it stop? To be asked before it touches the tree, each time it has come back from a
+ * quiescent point or from being offline, for nothing is freed without a grace period that began
+ * after `revoked` was set; and again before it believes what it has read, for things may have been
+ * unlinked meanwhile, after `revoked` was set. */
 bool snap_desk_revoked(const struct snap_desk *d);
 
 /** Writer: finished or given up; touches the tree no more. Wake the leader core then. */

@@ -57,13 +57,12 @@ static bool push(struct snap_tree *s, struct tree_ref ref)
 }
 
 /* The next node, parents first. @return ZK_EOK with *out; ZK_EAGAIN: the budget is used up;
- * ZK_EEMPTY: no more; ZK_ENOMEM. */
+ * ZK_EEMPTY: no more; ZK_ENOMEM; ZK_ECLOSED. */
 static enum zk_err walk(struct snap_tree *s, unsigned *budget, struct tree_ref *out)
 {
 	if (!s->begun) {
-		bool found = tree_find(s->conf.tree, zk_span_str("/"), s->conf.zxid, out);
-
-		zk_assert(found); /* the root never goes */
+		if (!tree_find(s->conf.tree, zk_span_str("/"), s->conf.zxid, out))
+			return ZK_ECLOSED;
 		s->begun = true;
 		return push(s, *out) ? ZK_EOK : ZK_ENOMEM;
 	}
@@ -80,10 +79,8 @@ static enum zk_err walk(struct snap_tree *s, unsigned *budget, struct tree_ref *
 		}
 		if (!child)
 			continue;
-
-		bool there = tree_ref_at(child, s->conf.zxid, out);
-
-		zk_assert(there); /* or the hold is gone */
+		if (!tree_ref_at(child, s->conf.zxid, out))
+			return ZK_ECLOSED; /* it was there a moment ago */
 		return push(s, *out) ? ZK_EOK : ZK_ENOMEM;
 	}
 	s->begun = false;

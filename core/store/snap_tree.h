@@ -74,8 +74,8 @@ void snap_tree_fini(struct snap_tree *s);
 
 /** Go on, over at most @p budget nodes (sessions, ACL lists, dead slots), and append to @p out.
  * @return ZK_EAGAIN: there is more; ZK_EOK: that was all; ZK_EFULL: no room left, empty @p out and
- * call again, with at least s->need bytes; ZK_ENOMEM: the walk's own memory has run out, or a depth
- * or number that no snapshot can hold. Bound: @p budget nodes and their bytes. */
+ * call again, with at least s->need bytes; ZK_ENOMEM: the walk's own memory has run out;
+ * ZK_ECLOSED: the hold is gone. Bound: @p budget nodes and their bytes. */
 ZK_MUST_USE enum zk_err snap_tree_next(struct snap_tree *s, struct jute_out *out, unsigned budget);
 
 #endif

@@ -234,6 +234,7 @@ static void take_it(struct world *w)
 		;
 	assert_int_equal(s.nodes, want.nodes);
 	assert_true(s.digest == want.digest && s.acls == want.acls);
+	assert_true(w->desk.has_digest && w->desk.digest == want.digest);
 
 	snap_tree_fini(&s);
 	snap_tree_fini(&want);
@@ -249,6 +250,7 @@ static void exact(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 6; seed++) {
 		struct lead_opt opt = {.snap_seed = seed,
+				       .digest = true,
 				       .snap_count = seed % 2 ? 200 : 100000,
 				       .pending_max = 400};
 		struct world *w = open_world(opt);
