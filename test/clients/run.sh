@@ -123,7 +123,7 @@ run_test()
 # The server that the next test needs, on the data of the one before; false: it does not serve.
 start_server()
 {
-	conf[0]=tickTime=2000
+	conf[0]='tickTime=2000\nenforceQuota=true'
 	apache_opts=()
 	if [ -n "$extended" ]; then
 		conf[0]+='\nextendedTypesEnabled=true'
