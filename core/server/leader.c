@@ -185,6 +185,8 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 	zk_metric_add(&l->metric[LEADER_METRIC_QUEUE], since_ms(l, r->received_ns));
 	leader_set(&l->count.refused_memory, l->prep.refused_memory);
 	leader_set(&l->count.refused_size, l->prep.refused_size);
+	leader_set(&l->count.quota_exceeded, l->prep.quota_exceeded);
+	leader_set(&l->count.quota_soft, l->prep.quota_soft);
 	return ZK_EOK;
 }
 
@@ -349,8 +351,15 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 				     .dropped = leader_get(&c->dropped),
 				     .reaped = leader_get(&c->reaped),
 				     .reap_waits = leader_get(&c->reap_waits),
+				     .quota_exceeded = leader_get(&c->quota_exceeded),
+				     .quota_soft = leader_get(&c->quota_soft),
 				     .digest_mismatches = leader_get(&c->digest_mismatches),
 				     .digest_mismatch_zxid = leader_get(&c->digest_mismatch_zxid)};
+}
+
+struct quota_errors *leader_quota_errors(struct leader *l)
+{
+	return &l->prep.quota_errors;
 }
 
 void leader_metrics(struct leader *l, struct metrics *m)

@@ -61,6 +61,7 @@ struct leader_conf {
 };
 
 struct leader;
+struct quota_errors;
 
 ZK_MUST_USE enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns,
 				   struct leader **out);
@@ -97,8 +98,13 @@ struct leader_stats {
 	uint64_t reap_waits;     /* how often one had to wait for room */
 	/* transactions after which the tree had another digest than they say, and the first one */
 	uint64_t digest_mismatches, digest_mismatch_zxid;
+	uint64_t quota_exceeded; /* writes refused: -125 */
+	uint64_t quota_soft;     /* checks that found a soft limit exceeded; with enforceQuota */
 };
 void leader_stats_get(const struct leader *l, struct leader_stats *out);
+
+/** The refused ones for each top-level node. The leader's for life, any thread. */
+struct quota_errors *leader_quota_errors(struct leader *l);
 
 /** Register what mntr shows of the leader: its summaries, borrowed as long as @p l. Main thread,
  *  before the cores start. */

@@ -63,7 +63,8 @@ struct core_lag {
 struct leader_counters {
 	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
-	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid;
+	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid, quota_exceeded,
+		quota_soft;
 };
 
 /* Summaries with percentiles, in ms. */

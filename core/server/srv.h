@@ -79,7 +79,7 @@ struct leader;
 struct srv_shared {
 	unsigned cores;
 	struct srv *srv[MSG_CORES_MAX];
-	const struct leader *leader;
+	struct leader *leader;
 	const struct tree *tree;
 	const char *version;        /* as `srvr` prints it, without the build date */
 	const char *built;          /* build date */

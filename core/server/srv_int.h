@@ -510,6 +510,7 @@ void words_totals(struct srv *s, struct srv_counts *out);
 void words_srvr(struct srv *s, struct words_out *o);
 void words_version(struct srv *s, struct words_out *o);
 void words_mntr(struct srv *s, struct words_out *o);
+void words_quota(struct srv *s, struct words_out *o); /* part of mntr */
 void words_conf(struct srv *s, struct words_out *o);
 void words_dirs(struct srv *s, struct words_out *o);
 void words_conn(const struct srv_conn *c, bool brief, struct words_out *o);

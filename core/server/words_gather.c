@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* This core's part of a four-letter word that all cores answer. */
+#include "core/server/leader.h"
 #include "core/server/srv_int.h"
+#include "core/txn/quota_errors.h"
 
 #include <inttypes.h>
 
@@ -162,6 +164,14 @@ static void reset_server(struct srv *s)
 		zk_metric_reset(&s->metric[i]);
 }
 
+/** What does not belong to a core; one of them asks. */
+static void words_reset(struct srv *s)
+{
+	metrics_reset(&s->sh->metrics);
+	if (s->sh->leader)
+		quota_errors_reset(leader_quota_errors(s->sh->leader));
+}
+
 /* ---- parts ---- */
 
 static bool part_fill(struct srv *s, struct srv_gather *g, struct words_out *o)
@@ -173,7 +183,7 @@ static bool part_fill(struct srv *s, struct srv_gather *g, struct words_out *o)
 	case GATHER_RESET_SERVER:
 		reset_server(s);
 		if (g->m.h.core == s->conf.core) /* once, by the core that was asked */
-			metrics_reset(&s->sh->metrics);
+			words_reset(s);
 		return true;
 	case GATHER_WCHS:
 		part_watch_counts(s, o);

@@ -135,6 +135,8 @@ static void put_leader(const struct srv *s, struct words_out *o)
 	/* ours */
 	put_u64(o, "memory_refused_writes", ls.refused_memory);
 	put_u64(o, "size_refused_writes", ls.refused_size);
+	put_u64(o, "quota_refused_writes", ls.quota_exceeded);
+	put_u64(o, "quota_soft_exceeded_writes", ls.quota_soft);
 }
 
 static void put_os(const struct srv *s, struct words_out *o)
@@ -346,4 +348,5 @@ void words_mntr(struct srv *s, struct words_out *o)
 	put_cores(s, o);
 	put_registered(s, o);
 	put_never(s, o);
+	words_quota(s, o);
 }

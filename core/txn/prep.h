@@ -11,6 +11,7 @@
 #include "core/txn/bytes.h"
 #include "core/txn/pending.h"
 #include "core/txn/promise.h"
+#include "core/txn/quota_errors.h"
 
 struct prep_conf {
 	struct tree *tree;
@@ -32,6 +33,7 @@ struct prep {
 	uint64_t refused_memory, refused_size;
 	uint64_t quota_exceeded; /* refused; with enforce_quota only, as the next */
 	uint64_t quota_soft;     /* took the usage above a soft limit */
+	struct quota_errors quota_errors;
 };
 
 /** One request. Spans are borrowed for the call. */

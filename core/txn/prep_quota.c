@@ -47,6 +47,7 @@ enum zk_err prep_quota(struct prep_run *x, struct zk_span path, int64_t count, i
 	    (weighs &&
 	     above(p, sum(used.bytes, more_bytes, bytes), limit.bytes_hard, limit.bytes))) {
 		p->quota_exceeded++;
+		quota_errors_add(&p->quota_errors, path);
 		return ZK_QUOTAEXCEEDED;
 	}
 	return ZK_EOK;

@@ -217,7 +217,7 @@ void lead_free(struct lead *l)
 	zk_mem_free(l->conf.leader.mem, l, sizeof(*l));
 }
 
-const struct leader *lead_leader(const struct lead *l)
+struct leader *lead_leader(const struct lead *l)
 {
 	return l->leader;
 }

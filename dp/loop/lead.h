@@ -69,7 +69,7 @@ unsigned lead_poll(void *ctx, uint64_t now_ns);
 /** Absolute ns; 0 = something is waiting for room, do not sleep long. Same thread. */
 uint64_t lead_next_ns(void *ctx);
 
-const struct leader *lead_leader(const struct lead *l);
+struct leader *lead_leader(const struct lead *l);
 /** leader_metrics(). */
 void lead_metrics(struct lead *l, struct metrics *m);
 const struct lead_stats *lead_stats_of(const struct lead *l);

@@ -238,6 +238,28 @@ def word_mntr_follows():
 
 
 @case
+def word_mntr_has_quotas():
+    if zk.LINE == "3.8":
+        return
+    with Conn() as c:
+        top = node("").strip("/")
+        base = "/zookeeper/quota/" + top
+        made(c, base)
+        made(c, base + "/zookeeper_limits", b"count=9,bytes=-1=;countHardLimit=0")
+        made(c, base + "/zookeeper_stats")
+        same(c.call(zk.CREATE, zk.create(node("above"), b"", None, 0)).err, -125, "create")
+        values = mntr()
+        usage = int(values["zk_%s_quota_count_usage_per_namespace" % top])
+        check(usage > 0, "count_usage is %d", usage)
+        for figure, want in (("count_limit", "0"), ("bytes_limit", "-1"), ("exceeded_error", "1")):
+            key = "zk_%s_quota_%s_per_namespace" % (top, figure)
+            same(values.get(key), want, key)
+        for name in ("/zookeeper_limits", "/zookeeper_stats", ""):
+            same(c.call(zk.DELETE, zk.versioned(base + name)).err, 0, "delete of " + name)
+        check("zk_%s_quota_count_limit_per_namespace" % top not in mntr(), "a quota that is gone")
+
+
+@case
 def word_conf():
     values = dict(line.split("=", 1) for line in zk.four_letters("conf").strip().split("\n"))
     for key, want in (("clientPort", str(zk.PORT)), ("tickTime", "2000"), ("maxClientCnxns", "0"),

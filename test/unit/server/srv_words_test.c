@@ -242,6 +242,94 @@ static void mntr_figures(void **state)
 	fake_free(f);
 }
 
+static void quota_of(struct fake *f, const char *path, const char *limits, const char *usage)
+{
+	char node[4096];
+
+	snprintf(node, sizeof(node), "/zookeeper/quota%s", path);
+	fake_tx(f, ZK_OP_CREATE, node, "");
+	if (limits) {
+		snprintf(node, sizeof(node), "/zookeeper/quota%s/zookeeper_limits", path);
+		fake_tx(f, ZK_OP_CREATE, node, limits);
+	}
+	if (usage) {
+		snprintf(node, sizeof(node), "/zookeeper/quota%s/zookeeper_stats", path);
+		fake_tx(f, ZK_OP_CREATE, node, "");
+		fake_tx(f, ZK_OP_SET_DATA, node, usage);
+	}
+}
+
+/* Sums for each top-level node; a hard limit counts before a soft one. */
+static void mntr_quotas(void **state)
+{
+	struct fake *f = fake_new(NULL);
+	const char *text;
+
+	(void)state;
+	quota_of(f, "/a", "count=5,bytes=7=;countHardLimit=50", "count=3,bytes=4");
+	quota_of(f, "/a/b", NULL, NULL);
+	quota_of(f, "/a/b/c", "count=1,bytes=-1", "count=10,bytes=20");
+	quota_of(f, "/b", "not a limit", "count=1,bytes=2");
+	quota_of(f, "/c", "byteHardLimit=9", NULL);
+	quota_of(f, "/d", NULL, NULL);
+	fake_settle(f);
+	text = word(f, "mntr");
+	has(text, "a_quota_count_limit_per_namespace", "51");
+	has(text, "a_quota_bytes_limit_per_namespace", "6");
+	has(text, "a_quota_count_usage_per_namespace", "13");
+	has(text, "a_quota_bytes_usage_per_namespace", "24");
+	has(text, "b_quota_count_usage_per_namespace", "1");
+	has(text, "c_quota_count_limit_per_namespace", "-1");
+	has(text, "c_quota_bytes_limit_per_namespace", "9");
+	has(text, "quota_names_left_out", "0");
+	assert_null(strstr(text, "b_quota_count_limit"));
+	assert_null(strstr(text, "c_quota_count_usage"));
+	assert_null(strstr(text, "d_quota"));
+	fake_free(f);
+}
+
+/* A name that is too long, a path that is too deep, names and nodes beyond the limits. */
+static void mntr_quotas_are_bounded(void **state)
+{
+	struct fake *f = fake_new(NULL);
+	char path[4096] = "/deep";
+	const char *text;
+	unsigned shown = 0;
+
+	(void)state;
+	quota_of(f, "/a-name-of-sixty-five-bytes-which-is-one-more-than-there-is-room-for",
+		 "count=1", NULL);
+	quota_of(f, path, "count=1", NULL);
+	for (unsigned i = 0; i < 64; i++) {
+		snprintf(path + strlen(path), sizeof(path) - strlen(path), "/%u", i);
+		quota_of(f, path, NULL, NULL);
+	}
+	fake_settle(f);
+	text = word(f, "mntr");
+	has(text, "quota_names_left_out", "2");
+	for (unsigned i = 0; i < 70; i++) {
+		snprintf(path, sizeof(path), "/n%u", i);
+		quota_of(f, path, "count=1", NULL);
+	}
+	fake_settle(f);
+	text = word(f, "mntr");
+	for (const char *at = text; (at = strstr(at, "_quota_count_limit")) != NULL; at++)
+		shown++;
+	assert_int_equal(shown, 62); /* of the first 64 */
+	has(text, "quota_names_left_out", "10");
+	for (unsigned i = 0; i < 8200; i++) {
+		snprintf(path, sizeof(path), "/n0/%u", i);
+		quota_of(f, path, NULL, NULL);
+		if (i % 64 == 0)
+			fake_settle(f);
+	}
+	fake_settle(f);
+	text = word(f, "mntr");
+	assert_null(strstr(text, "_quota_count_limit"));
+	has(text, "quota_names_left_out", "72");
+	fake_free(f);
+}
+
 static void cons_and_stat(void **state)
 {
 	struct fake *f = fake_new(NULL);
@@ -572,6 +660,7 @@ int main(void)
 		cmocka_unit_test(simple),        cmocka_unit_test(first_bytes_only),
 		cmocka_unit_test(whitelist),     cmocka_unit_test(srvr),
 		cmocka_unit_test(mntr),          cmocka_unit_test(mntr_figures),
+		cmocka_unit_test(mntr_quotas),   cmocka_unit_test(mntr_quotas_are_bounded),
 		cmocka_unit_test(cons_and_stat), cmocka_unit_test(gathers_in_line),
 		cmocka_unit_test(trace_mask),    cmocka_unit_test(envi),
 		cmocka_unit_test(resets),        cmocka_unit_test(watches),

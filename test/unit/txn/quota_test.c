@@ -2,6 +2,7 @@
 /* enforceQuota: which writes a hard limit refuses (ZooKeeperServer.checkQuota()), through requests
  * and replies; and that what is pending counts, where Apache lets a pipeline or a multi overshoot.
  */
+#include "core/txn/quota_errors.h"
 #include "test/lib/lead.h"
 
 #include <setjmp.h>
@@ -275,6 +276,60 @@ static void leader_ends(void **state)
 	end();
 }
 
+static void errors_are(const char *name, uint64_t want)
+{
+	const struct quota_errors *e = leader_quota_errors(d->l);
+	struct zk_span have;
+	uint64_t count;
+
+	for (uint32_t i = 0; quota_errors_get(e, i, &have, &count); i++) {
+		if (zk_span_eq(have, zk_span_str(name))) {
+			assert_true(count == want);
+			return;
+		}
+	}
+	assert_true(want == 0);
+}
+
+/* Refusals are counted for each top-level node, up to a number of names. */
+static void refusals_are_counted(void **state)
+{
+	struct leader_stats st;
+	char path[128];
+
+	(void)state;
+	with(true, "countHardLimit=2");
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(create("/a/x", ""), ZK_QUOTAEXCEEDED);
+	assert_int_equal(create("/a/b/y", ""), ZK_QUOTAEXCEEDED);
+	errors_are("a", 4);
+	quota_errors_reset(leader_quota_errors(d->l));
+	errors_are("a", 0);
+	assert_int_equal(create("/a/x", ""), ZK_QUOTAEXCEEDED);
+	errors_are("a", 1);
+	for (unsigned i = 0; i < QUOTA_ERRORS_MAX; i++) {
+		snprintf(path, sizeof(path), "/zookeeper/quota/n%u", i);
+		assert_int_equal(create(path, ""), ZK_EOK);
+		snprintf(path, sizeof(path), "/zookeeper/quota/n%u/zookeeper_limits", i);
+		assert_int_equal(create(path, "countHardLimit=0"), ZK_EOK);
+		snprintf(path, sizeof(path), "/zookeeper/quota/n%u/zookeeper_stats", i);
+		assert_int_equal(create(path, ""), ZK_EOK);
+		snprintf(path, sizeof(path), "/n%u", i);
+		assert_int_equal(create(path, ""), ZK_QUOTAEXCEEDED);
+	}
+	errors_are("n62", 1);
+	errors_are("n63", 0);
+	assert_true(leader_quota_errors(d->l)->others == 1);
+	leader_stats_get(d->l, &st);
+	assert_int_equal(st.quota_exceeded, 5 + QUOTA_ERRORS_MAX);
+	assert_int_equal(st.quota_soft, 0);
+	assert_int_equal(set(LIMITS, "count=1", -1), ZK_EOK);
+	assert_int_equal(create("/a/x", ""), ZK_EOK);
+	leader_stats_get(d->l, &st);
+	assert_int_equal(st.quota_soft, 1);
+	end();
+}
+
 /* DataTree takes the Stat of a create2 before it counts: its dataLength is that of the request. */
 static void stat_of_the_request(void **state)
 {
@@ -293,11 +348,12 @@ static void stat_of_the_request(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(count_limit),    cmocka_unit_test(bytes_limit),
-		cmocka_unit_test(its_place),      cmocka_unit_test(without_enforce),
-		cmocka_unit_test(unreadable),     cmocka_unit_test(multi_counts_itself),
-		cmocka_unit_test(pending_counts), cmocka_unit_test(close_gives_back),
-		cmocka_unit_test(leader_ends),    cmocka_unit_test(stat_of_the_request),
+		cmocka_unit_test(count_limit),         cmocka_unit_test(bytes_limit),
+		cmocka_unit_test(its_place),           cmocka_unit_test(without_enforce),
+		cmocka_unit_test(unreadable),          cmocka_unit_test(multi_counts_itself),
+		cmocka_unit_test(pending_counts),      cmocka_unit_test(close_gives_back),
+		cmocka_unit_test(leader_ends),         cmocka_unit_test(refusals_are_counted),
+		cmocka_unit_test(stat_of_the_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
