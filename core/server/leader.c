@@ -32,7 +32,7 @@ static enum zk_err init(struct leader *l, uint64_t now_ns)
 	if (err != ZK_EOK)
 		goto no_prep;
 	err = session_table_init(&l->sessions, c->mem, c->sessions_max, c->server_id, c->tick_ms,
-				 c->touch_lag_ms, now_ns);
+				 now_ns);
 	if (err != ZK_EOK)
 		goto no_sessions;
 	return ZK_EOK;
@@ -230,48 +230,26 @@ static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *r
 		return leader_on_gather_ask(l, rec);
 	case MSG_GATHER_PART:
 		return leader_on_gather_part(l, rec, n);
+	case MSG_ROLL_ANSWER:
+		leader_on_roll_answer(l, rec);
+		return ZK_EOK;
 	default:
 		zk_assert(h->kind == MSG_REQUEST); /* nothing else goes to the leader */
 		return ZK_EINVAL;
 	}
 }
 
-/* How long ago was the newest thing that the record tells of? */
-static uint64_t age(const struct leader *l, const struct msg *h, const void *rec)
-{
-	uint64_t at = l->now_ns;
-
-	if (h->kind == MSG_REQUEST)
-		at = ((const struct msg_request *)rec)->received_ns;
-	else if (h->kind == MSG_TOUCH)
-		at = ((const struct msg_touch *)rec)->through_ns;
-	return at < l->now_ns ? l->now_ns - at : 0;
-}
-
 enum zk_err leader_message(struct leader *l, const void *rec, size_t n, uint64_t now_ns,
 			   int64_t wall_ms)
 {
 	const struct msg *h = rec;
-	struct core_lag *c;
 	enum zk_err err;
 
 	zk_assert(n >= sizeof(*h) && h->core < l->conf.cores && now_ns >= l->now_ns);
 	l->now_ns = now_ns;
 	err = dispatch(l, h, rec, n, wall_ms);
-	/* A part of a gather tells of another core than the one whose ring it came on. */
-	c = &l->core[h->core];
-	if (h->kind == MSG_GATHER_PART) {
-		if (err == ZK_EAGAIN)
-			leader_inc(&l->count.again);
-	} else if (err == ZK_EAGAIN) {
+	if (err == ZK_EAGAIN)
 		leader_inc(&l->count.again);
-		if (!c->blocked_ns)
-			c->blocked_ns = now_ns - age(l, h, rec);
-	} else {
-		c->blocked_ns = 0;
-		c->lag_ns = age(l, h, rec);
-		c->seen_ns = now_ns;
-	}
 	leader_publish(l);
 	return err;
 }
@@ -311,16 +289,16 @@ static bool stalled(const struct leader *l)
 {
 	const struct entry *e = &l->entry[l->head & l->entry_mask];
 
-	if (l->unlogged != l->tail || !zk_list_empty(&l->sessions.due))
+	if (l->unlogged != l->tail)
 		return true;
 	return l->head != l->tail && (e->kind == ENTRY_ANSWER || e->zxid <= l->durable_zxid);
 }
 
 uint64_t leader_next_ns(const struct leader *l)
 {
-	uint64_t next = session_next_ns(&l->sessions);
+	uint64_t next = leader_expiry_next_ns(l);
 
-	if (stalled(l))
+	if (stalled(l) && l->now_ns + LEADER_RETRY_NS < next)
 		next = l->now_ns + LEADER_RETRY_NS;
 	return next < l->reaper.next_ns ? next : l->reaper.next_ns;
 }
@@ -354,7 +332,9 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 				     .quota_exceeded = leader_get(&c->quota_exceeded),
 				     .quota_soft = leader_get(&c->quota_soft),
 				     .digest_mismatches = leader_get(&c->digest_mismatches),
-				     .digest_mismatch_zxid = leader_get(&c->digest_mismatch_zxid)};
+				     .digest_mismatch_zxid = leader_get(&c->digest_mismatch_zxid),
+				     .holds = leader_get(&c->holds),
+				     .rolls_lost = leader_get(&c->rolls_lost)};
 }
 
 struct quota_errors *leader_quota_errors(struct leader *l)
@@ -365,6 +345,8 @@ struct quota_errors *leader_quota_errors(struct leader *l)
 void leader_metrics(struct leader *l, struct metrics *m)
 {
 	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
+	metrics_counter(m, "session_expiry_holds", &l->count.holds);
+	metrics_counter(m, "session_rolls_lost", &l->count.rolls_lost);
 	metrics_summary(m, "prep_processor_queue_time_ms", &l->metric[LEADER_METRIC_QUEUE]);
 	metrics_summary(m, "propagation_latency", &l->metric[LEADER_METRIC_PROPAGATION]);
 }

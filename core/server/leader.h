@@ -44,7 +44,9 @@ struct leader_conf {
 	unsigned cores;
 	uint8_t server_id; /* top byte of session ids; 1 standalone */
 	uint32_t tick_ms;
-	uint32_t touch_lag_ms; /* how late a MSG_TOUCH may be: sessions expire that much later */
+	/* Nothing expires for so long at most after a pause, or while a core does not answer; 0 =
+	 * 40000. The longest session time-out. */
+	uint32_t hold_max_ms;
 	uint32_t sessions_max; /* 0 = LEADER_SESSIONS_MAX */
 	uint32_t pending_max;  /* transactions between prep and apply */
 	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
@@ -81,6 +83,10 @@ unsigned leader_durable(struct leader *l, uint64_t zxid, unsigned budget, uint64
  * Returns work done. */
 unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms);
 
+/** The leader's thread ran @p late_ns later than it should have. Clients could not be heard
+ * meanwhile: no session expires for as long again (bound: hold_max_ms in a row). */
+void leader_late(struct leader *l, uint64_t late_ns, uint64_t now_ns);
+
 /** When must leader_tick() run next? Absolute ns. */
 uint64_t leader_next_ns(const struct leader *l);
 
@@ -100,6 +106,8 @@ struct leader_stats {
 	uint64_t digest_mismatches, digest_mismatch_zxid;
 	uint64_t quota_exceeded; /* writes refused: -125 */
 	uint64_t quota_soft;     /* checks that found a soft limit exceeded; with enforceQuota */
+	uint64_t holds;          /* pauses after which nothing expired for a while */
+	uint64_t rolls_lost;     /* expiries that did not wait any longer for some core */
 };
 void leader_stats_get(const struct leader *l, struct leader_stats *out);
 

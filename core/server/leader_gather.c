@@ -9,7 +9,7 @@ static uint16_t answers(const struct leader *l, const struct msg_gather *m)
 
 enum zk_err leader_on_gather_ask(struct leader *l, const struct msg_gather *m)
 {
-	struct core_lag *asker = &l->core[m->h.core];
+	struct leader_core *asker = &l->core[m->h.core];
 
 	/* Offered again after a full ring, it goes on where it stopped. */
 	for (unsigned c = asker->gather_done; c < l->conf.cores; c++) {

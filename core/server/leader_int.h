@@ -49,11 +49,8 @@ struct leader_dump {
 	bool named;  /* the session has its line */
 };
 
-/* How far behind the ring of a client core is read: a session must not expire while the message
- * that shows it alive is waiting there. */
-struct core_lag {
-	uint64_t lag_ns, seen_ns;
-	uint64_t blocked_ns;  /* since when its next message is refused; 0 = it is not */
+/* What a client core is owed, by four-letter words. */
+struct leader_core {
 	uint32_t gather_done; /* cores that have the MSG_GATHER which is being offered again */
 	struct leader_dump dump;
 };
@@ -64,7 +61,7 @@ struct leader_counters {
 	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
 	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid, quota_exceeded,
-		quota_soft;
+		quota_soft, holds, rolls_lost;
 };
 
 /* Summaries with percentiles, in ms. */
@@ -72,6 +69,16 @@ enum leader_metric {
 	LEADER_METRIC_QUEUE,       /* from a client core to prep */
 	LEADER_METRIC_PROPAGATION, /* from prep to apply */
 	LEADER_METRICS
+};
+
+/* Has every sign of life been heard? See leader_expiry.c. */
+struct leader_roll {
+	uint64_t number;                       /* of the question that is out */
+	uint64_t asked_ns;                     /* the first of its two */
+	uint64_t heard_ns;                     /* every sign of life up to here is known */
+	uint64_t hold_since_ns, hold_until_ns; /* after a pause nothing expires */
+	uint32_t missing, unasked;             /* sets of cores */
+	uint8_t lap;                           /* 1, 2; 0 = no question is out */
 };
 
 /* The reaper's clock; the round itself is the tree's. */
@@ -106,7 +113,8 @@ struct leader {
 	_Atomic uint64_t prepared_zxid;
 	uint64_t now_ns;
 	uint32_t dirty; /* cores whose ring has unpublished records */
-	struct core_lag core[LEADER_CORES_MAX];
+	struct leader_core core[LEADER_CORES_MAX];
+	struct leader_roll roll;
 	struct leader_reaper reaper;
 	struct leader_snap snap;
 	struct leader_counters count;
@@ -174,7 +182,16 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m);
 void leader_on_touch(struct leader *l, const struct msg_touch *m, size_t n);
 void leader_on_detach(struct leader *l, const struct msg_session *m);
+/** What prep made, as an entry; kind and receiver are the caller's. */
+void leader_entry_of(struct entry *e, const struct prep_in *in, const struct prep_out *out);
+
+/* leader_expiry.c */
+void leader_on_roll_answer(struct leader *l, const struct msg_roll *m);
+/** Call the roll if the time of sessions has come, expire those that were not heard. Returns
+ * sessions closed. Bound: a budget. */
 unsigned leader_expire(struct leader *l, int64_t wall_ms);
+/** When must leader_expire() run next? */
+uint64_t leader_expiry_next_ns(const struct leader *l);
 
 /* leader_snap.c */
 void leader_snap_init(struct leader *l);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions on the leader: opened, attached to a connection, touched, let go, expired
- * (ZooKeeperServer.processConnectRequest, reopenSession, SessionTrackerImpl). */
+/* Sessions on the leader: opened, attached to a connection, touched, let go
+ * (ZooKeeperServer.processConnectRequest, reopenSession). */
 #include "core/server/leader_int.h"
 #include "core/session/password.h"
 
-/* Sessions looked at and closed per leader_expire(). */
-enum { EXPIRY_BUDGET = 256, EXPIRY_CLOSES = 16 };
-
-static void entry_of(struct entry *e, const struct prep_in *in, const struct prep_out *out)
+void leader_entry_of(struct entry *e, const struct prep_in *in, const struct prep_out *out)
 {
 	e->zxid = in->zxid;
 	e->session = in->session;
@@ -49,7 +46,7 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 	leader_own(s, &m->h);
 	leader_set(&l->count.sessions, l->sessions.n);
 	s->last_seq = l->tail;
-	entry_of(&e, &in, &out);
+	leader_entry_of(&e, &in, &out);
 	leader_push(l, &e);
 	return ZK_EOK;
 }
@@ -108,54 +105,4 @@ void leader_on_detach(struct leader *l, const struct msg_session *m)
 
 	if (s && leader_is_owner(s, &m->h))
 		s->owner.set = false;
-}
-
-/* Could a sign of life be waiting in the ring of the session's core for longer than was allowed
- * for? */
-static bool may_be_late(const struct leader *l, const struct session *s)
-{
-	const struct core_lag *c = &l->core[s->owner.core];
-	uint64_t lag = 0;
-
-	if (!s->owner.set)
-		return false;
-	if (c->blocked_ns)
-		lag = l->now_ns - c->blocked_ns;
-	else if (l->now_ns - c->seen_ns <= c->lag_ns)
-		lag = c->lag_ns;
-	return lag > (uint64_t)l->conf.touch_lag_ms * 1000000;
-}
-
-unsigned leader_expire(struct leader *l, int64_t wall_ms)
-{
-	unsigned budget = EXPIRY_BUDGET, done = 0;
-	struct session *s;
-
-	while (done < EXPIRY_CLOSES && (s = session_due(&l->sessions, l->now_ns, &budget))) {
-		struct prep_in in = {.op = ZK_OP_CLOSE_SESSION,
-				     .session = s->id,
-				     .zxid = l->last_zxid + 1,
-				     .time_ms = wall_ms,
-				     .pending_creates = s->ephemeral_zxid > leader_applied_zxid(l)};
-		struct entry e = {.kind = ENTRY_EXPIRY};
-		struct prep_out out;
-
-		if (budget == 0)
-			break;
-		budget--;
-		if (may_be_late(l, s)) {
-			session_put_off(&l->sessions, s);
-			continue;
-		}
-		/* No room: it stays first in line. */
-		if (!leader_room(l) || prep_request(&l->prep, &in, &out) != ZK_EOK)
-			break;
-		session_close(s);
-		s->last_seq = l->tail;
-		entry_of(&e, &in, &out);
-		leader_push(l, &e);
-		leader_inc(&l->count.expired);
-		done++;
-	}
-	return done;
 }

@@ -21,6 +21,7 @@ enum msg_kind {
 	MSG_DETACH,         /* struct msg_session: the connection that held the session is gone */
 	MSG_GATHER_ASK,     /* struct msg_gather: a four-letter word wants text from every core */
 	MSG_GATHER_PART,    /* struct msg_gather, text: one core's part */
+	MSG_ROLL_ANSWER,    /* struct msg_roll: behind the touches of all that was there */
 	/* leader core -> client core */
 	MSG_REPLY,          /* struct msg_reply, body */
 	MSG_SESSION_OPENED, /* struct msg_session: created or attached; timeout_ms 0 = refused */
@@ -28,6 +29,7 @@ enum msg_kind {
 		   */
 	MSG_GATHER,      /* struct msg_gather: send your part */
 	MSG_GATHER_TEXT, /* struct msg_gather, text: a part for the asking connection */
+	MSG_ROLL,        /* struct msg_roll: what has been heard up to now? */
 };
 
 struct msg_conn {
@@ -68,6 +70,13 @@ struct msg_touch {
 	uint32_t n;
 	uint32_t pad;
 	uint64_t session[];
+};
+
+struct msg_roll {
+	struct msg h;           /* h.core: who is asked, or answers */
+	uint64_t number;        /* of the question */
+	uint64_t hold_until_ns; /* ROLL_ANSWER: end of the time after a pause of this core in which
+				   nothing shall expire; may be over */
 };
 
 struct msg_reply {

@@ -335,6 +335,9 @@ unsigned srv_begin(struct srv *s, uint64_t now_ns)
 
 	s->now_ns = now_ns;
 	s->more = false;
+	s->heard = false;
+	if (s->roll)
+		s->roll_rounds++;
 	work = fire_round(s);
 	work += srv_consume(s);
 	srv_reap(s);
@@ -400,6 +403,7 @@ unsigned srv_end(struct srv *s, uint64_t now_ns)
 	work += idle_sweep(s);
 	srv_reap(s);
 	work += srv_touch_flush(s);
+	work += srv_roll_answer(s);
 	zk_ring_publish(s->conf.to_leader);
 	watch_counts(s->watch, &wc);
 	s->n.conns = s->conns;
@@ -412,13 +416,29 @@ unsigned srv_end(struct srv *s, uint64_t now_ns)
 	return work;
 }
 
+void srv_heard(struct srv *s)
+{
+	s->heard = true;
+}
+
+void srv_late(struct srv *s, uint64_t late_ns, uint64_t now_ns)
+{
+	uint64_t hold = late_ns < SRV_SWEEP_HOLD_NS ? late_ns : SRV_SWEEP_HOLD_NS;
+
+	s->now_ns = now_ns;
+	if (s->sweep_ns < now_ns + hold)
+		s->sweep_ns = now_ns + hold;
+	if (s->hold_until_ns < now_ns + hold)
+		s->hold_until_ns = now_ns + hold;
+}
+
 uint64_t srv_next_ns(const struct srv *s)
 {
 	uint64_t next = UINT64_MAX;
 
 	if (s->more || s->fires.n || !zk_list_empty(&s->dropping) || !zk_list_empty(&s->run) ||
 	    !zk_list_empty(&s->stalled) || !zk_list_empty(&s->detach) || !zk_list_empty(&s->jobs) ||
-	    s->gathers)
+	    s->gathers || s->roll)
 		return s->now_ns;
 	if (s->conns)
 		next = s->sweep_ns;

@@ -147,6 +147,12 @@ void srv_free(struct srv *s);
 unsigned srv_begin(struct srv *s, uint64_t now_ns);
 /** End of a round: everything for the leader is published. Returns work done. */
 unsigned srv_end(struct srv *s, uint64_t now_ns);
+/** Everything that the device and the other cores held for this one when the round began has been
+ * given to it. Between srv_begin() and srv_end(). */
+void srv_heard(struct srv *s);
+/** This core's thread ran @p late_ns later than it should have: its clients could not be heard
+ * meanwhile, so none is too silent for as long again, here and at the leader. */
+void srv_late(struct srv *s, uint64_t late_ns, uint64_t now_ns);
 /** When must a round run though nothing arrives? Absolute ns. */
 uint64_t srv_next_ns(const struct srv *s);
 

@@ -42,11 +42,13 @@ enum {
 	SRV_ADDR_BYTES = 46,
 };
 
-#define SRV_TOUCH_NS    UINT64_C(10000000)
-#define SRV_SWEEP_NS    UINT64_C(100000000)   /* one slice of the idle sweep ... */
-#define SRV_SWEEP_PARTS 100                   /* ... of so many */
-#define SRV_LIST_NS     UINT64_C(5000000000)  /* a listing that takes longer loses its connection */
-#define SRV_COUNT_NS    UINT64_C(30000000000) /* a count of descendants: ten million and more */
+#define SRV_TOUCH_NS      UINT64_C(10000000)
+#define SRV_ROLL_ROUNDS   256
+#define SRV_SWEEP_NS      UINT64_C(100000000)   /* one slice of the idle sweep ... */
+#define SRV_SWEEP_HOLD_NS UINT64_C(40000000000) /* not longer after a pause */
+#define SRV_SWEEP_PARTS   100                   /* ... of so many */
+#define SRV_LIST_NS       UINT64_C(5000000000)  /* a longer listing loses its connection */
+#define SRV_COUNT_NS      UINT64_C(30000000000) /* a count of descendants: ten million and more */
 
 struct conn_in {
 	uint8_t *p; /* a frame that did not come in one run, its length first */
@@ -212,6 +214,11 @@ struct srv {
 	uint64_t *touch;
 	uint32_t touch_n, touch_round;
 	uint64_t touch_ns, touch_through_ns;
+	/* roll */
+	uint64_t roll;          /* number of the leader's question, 0 = it is answered */
+	uint32_t roll_rounds;   /* begun since it came */
+	bool heard;             /* srv_heard() in this round */
+	uint64_t hold_until_ns; /* after a pause of this core nothing shall expire */
 	/* gathers */
 	struct srv_ask ask[SRV_ASKS_MAX];
 	struct srv_gather gather[SRV_GATHERS_MAX];
@@ -276,6 +283,8 @@ unsigned srv_detach_retry(struct srv *s);
 unsigned srv_drop_some(struct srv *s);
 void srv_touch(struct srv_conn *c);
 unsigned srv_touch_flush(struct srv *s);
+/** Answer the leader's roll if it can be answered now. */
+unsigned srv_roll_answer(struct srv *s);
 
 /* ---- conn_run.c: frames ---- */
 

@@ -121,6 +121,11 @@ static bool on_message(struct srv *s, const struct msg *h, size_t n)
 		zk_assert(n >= sizeof(*m));
 		on_kick(s, m);
 		return true;
+	case MSG_ROLL:
+		zk_assert(n >= sizeof(struct msg_roll));
+		s->roll = ((const struct msg_roll *)(const void *)h)->number;
+		s->roll_rounds = 0;
+		return true;
 	case MSG_GATHER:
 		zk_assert(n >= sizeof(*g));
 		words_gather(s, g);
@@ -238,7 +243,7 @@ unsigned srv_touch_flush(struct srv *s)
 {
 	uint32_t done = 0;
 
-	if (s->touch_n == 0 || s->now_ns < s->touch_ns + SRV_TOUCH_NS)
+	if (s->touch_n == 0 || (!s->roll && s->now_ns < s->touch_ns + SRV_TOUCH_NS))
 		return 0;
 	while (done < s->touch_n) {
 		uint32_t k = s->touch_n - done;
@@ -265,4 +270,25 @@ unsigned srv_touch_flush(struct srv *s)
 		s->touch_round++;
 	}
 	return done;
+}
+
+unsigned srv_roll_answer(struct srv *s)
+{
+	struct msg_roll *m;
+
+	/* What the device held at the question is read in a round that begins after it, or, where
+	 * every burst is a full one, in so many rounds as no device queue has bursts. */
+	if (!s->roll || s->roll_rounds == 0 || (!s->heard && s->roll_rounds < SRV_ROLL_ROUNDS) ||
+	    s->touch_n)
+		return 0;
+	m = srv_send(s, MSG_ROLL_ANSWER, sizeof(*m), (struct msg_conn){0, 0});
+	if (!m) {
+		s->n.ring_full++;
+		return 0;
+	}
+	m->number = s->roll;
+	m->hold_until_ns = s->hold_until_ns;
+	zk_ring_commit(s->conf.to_leader, sizeof(*m));
+	s->roll = 0;
+	return 1;
 }

@@ -24,8 +24,7 @@ uint64_t session_first_id(uint8_t server_id, uint64_t now_ns)
 }
 
 enum zk_err session_table_init(struct session_table *t, struct zk_mem *mem, uint32_t max,
-			       uint8_t server_id, uint32_t tick_ms, uint32_t lag_ms,
-			       uint64_t now_ns)
+			       uint8_t server_id, uint32_t tick_ms, uint64_t now_ns)
 {
 	uint32_t slots = 64;
 
@@ -38,7 +37,6 @@ enum zk_err session_table_init(struct session_table *t, struct zk_mem *mem, uint
 				    .max = max,
 				    .next_id = session_first_id(server_id, now_ns),
 				    .tick_ms = tick_ms,
-				    .lag_ms = lag_ms,
 				    .due_bucket = now_ns / NS_PER_MS / tick_ms};
 	zk_list_init(&t->due);
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
@@ -187,15 +185,32 @@ void session_remove(struct session_table *t, struct session *s)
 	t->n--;
 }
 
-/* Move the buckets whose time has come to `due`. */
-static void take_buckets(struct session_table *t, uint64_t now_ns)
+/* The bucket that has just begun: it and those before are due. */
+static uint64_t bucket_at(struct session_table *t, uint64_t ns)
 {
-	uint64_t now_ms = now_ns / NS_PER_MS;
-	uint64_t last = now_ms < t->lag_ms ? 0 : (now_ms - t->lag_ms) / t->tick_ms;
+	uint64_t last = ns / NS_PER_MS / t->tick_ms;
 
 	/* After a long pause one turn of the wheel takes them all. */
 	if (last > t->due_bucket + SESSION_BUCKETS)
 		t->due_bucket = last - SESSION_BUCKETS;
+	return last;
+}
+
+bool session_waiting(struct session_table *t, uint64_t now_ns)
+{
+	uint64_t last = bucket_at(t, now_ns);
+
+	while (t->due_bucket < last &&
+	       zk_list_empty(&t->bucket[(t->due_bucket + 1) % SESSION_BUCKETS]))
+		t->due_bucket++;
+	return t->due_bucket < last || !zk_list_empty(&t->due);
+}
+
+/* Move the buckets whose time has come to `due`. */
+static void take_buckets(struct session_table *t, uint64_t heard_ns)
+{
+	uint64_t last = bucket_at(t, heard_ns);
+
 	while (t->due_bucket < last) {
 		struct zk_list *b = &t->bucket[++t->due_bucket % SESSION_BUCKETS];
 
@@ -210,9 +225,9 @@ static void take_buckets(struct session_table *t, uint64_t now_ns)
 	}
 }
 
-struct session *session_due(struct session_table *t, uint64_t now_ns, unsigned *budget)
+struct session *session_due(struct session_table *t, uint64_t heard_ns, unsigned *budget)
 {
-	take_buckets(t, now_ns);
+	take_buckets(t, heard_ns);
 	while (*budget && !zk_list_empty(&t->due)) {
 		struct session *s = zk_container_of(t->due.next, struct session, link);
 
@@ -225,16 +240,9 @@ struct session *session_due(struct session_table *t, uint64_t now_ns, unsigned *
 	return NULL;
 }
 
-void session_put_off(struct session_table *t, struct session *s)
-{
-	zk_list_del(&s->link);
-	s->bucket = t->due_bucket + 1;
-	link_bucket(t, s);
-}
-
 uint64_t session_next_ns(const struct session_table *t)
 {
 	if (!zk_list_empty(&t->due))
 		return 0;
-	return ((t->due_bucket + 1) * t->tick_ms + t->lag_ms) * NS_PER_MS;
+	return (t->due_bucket + 1) * t->tick_ms * NS_PER_MS;
 }

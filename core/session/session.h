@@ -3,7 +3,7 @@
  *  ExpiryQueue, spec/semantics.md section 9).
  *
  * Expiry is in buckets of a tick on the monotonic clock: a session that was touched at T goes at
- * ((T + timeout) / tick + 1) * tick, plus the time a touch may take to arrive. One thread.
+ * ((T + timeout) / tick + 1) * tick, once every sign of life up to then is known. One thread.
  */
 #ifndef ZK_SESSION_SESSION_H
 #define ZK_SESSION_SESSION_H
@@ -44,16 +44,16 @@ struct session_table {
 	uint32_t *hash;
 	uint32_t hash_mask, chunks_max, used, free_head, n, max;
 	uint64_t next_id;
-	uint32_t tick_ms, lag_ms;
+	uint32_t tick_ms;
 	uint64_t due_bucket; /* buckets up to this one have been taken */
 	struct zk_list bucket[SESSION_BUCKETS];
 	struct zk_list due; /* taken, not yet looked at */
 };
 
-/** @p max sessions; @p lag_ms: how late a touch may arrive. @return ZK_EOK or ZK_ENOMEM. */
+/** @p max sessions. @return ZK_EOK or ZK_ENOMEM. */
 ZK_MUST_USE enum zk_err session_table_init(struct session_table *t, struct zk_mem *mem,
 					   uint32_t max, uint8_t server_id, uint32_t tick_ms,
-					   uint32_t lag_ms, uint64_t now_ns);
+					   uint64_t now_ns);
 void session_table_fini(struct session_table *t);
 
 /** The id a server starts counting at (initializeNextSessionId). */
@@ -84,14 +84,16 @@ void session_close(struct session *s);
 /** Forget it. */
 void session_remove(struct session_table *t, struct session *s);
 
-/** The next session whose time is up, NULL when there is none now. It stays first in line until it
- * is closed, removed or put off. Bound: @p budget sessions looked at, which it reduces. */
-struct session *session_due(struct session_table *t, uint64_t now_ns, unsigned *budget);
+/** Could session_due() find something at @p now_ns? Empty buckets whose time has come are passed
+ * over for good. Bound: the wheel. */
+bool session_waiting(struct session_table *t, uint64_t now_ns);
 
-/** Its time is not up after all: look again one tick later. */
-void session_put_off(struct session_table *t, struct session *s);
+/** The next session whose time is up at @p heard_ns, NULL when there is none. Every sign of life up
+ * to that time has been given to session_touch(). It stays first in line until it is closed,
+ * removed or touched. Bound: @p budget sessions looked at, which it reduces. */
+struct session *session_due(struct session_table *t, uint64_t heard_ns, unsigned *budget);
 
-/** When must session_due() be asked again? Absolute ns; the start of the next bucket. */
+/** When must session_waiting() be asked again? Absolute ns; the start of the next bucket. */
 uint64_t session_next_ns(const struct session_table *t);
 
 #endif

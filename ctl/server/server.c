@@ -26,7 +26,6 @@ enum {
 	DRAIN_MS = 5000,
 	DRAIN_STEP_MS = 10,
 	FACTS_DIRS_EVERY = 10, /* seconds */
-	TOUCH_LAG_MS = 200,
 	PENDING_MAX = 8192,
 	CHANGES_SOFT_MAX = 1 << 18,
 	EAL_SPARE_MIB = 8,
@@ -202,7 +201,7 @@ static enum zk_err start_loop(struct server *s)
 		.tree = s->tree,
 		.leader = {.server_id = 1,
 			   .tick_ms = c->tick_ms,
-			   .touch_lag_ms = TOUCH_LAG_MS,
+			   .hold_max_ms = (uint32_t)c->max_session_timeout_ms,
 			   .pending_max = PENDING_MAX,
 			   .extended_types = c->extended_types,
 			   .enforce_quota = c->enforce_quota,

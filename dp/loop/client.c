@@ -144,7 +144,7 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 {
 	struct client *c = ctx;
 	struct pkt *v[RX_BURST];
-	unsigned work = 0, n = 0;
+	unsigned work = 0, n = 0, handed, served;
 
 	c->now_ns = now_ns;
 	if (c->has_queue)
@@ -157,9 +157,12 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 			net_input(c->net, v, ours, now_ns);
 		work += n;
 	}
-	work += client_take_handed(c);
-	work += srv_begin(c->srv, now_ns);
-	work += serve(c);
+	handed = client_take_handed(c);
+	work += handed + srv_begin(c->srv, now_ns);
+	served = serve(c);
+	if (n < RX_BURST && handed < HANDED_BURST && served < READY_PER_ROUND)
+		srv_heard(c->srv);
+	work += served;
 	if (zk_unlikely(atomic_load_explicit(&c->drain_asked, memory_order_relaxed)))
 		drain_step(c);
 	work += srv_end(c->srv, now_ns);
@@ -170,6 +173,13 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 	if (work)
 		client_count(&c->stats.busy_rounds, 1);
 	return work;
+}
+
+void client_late(void *ctx, uint64_t late_ns, uint64_t now_ns)
+{
+	struct client *c = ctx;
+
+	srv_late(c->srv, late_ns, now_ns);
 }
 
 uint64_t client_next_ns(void *ctx)

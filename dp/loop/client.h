@@ -67,6 +67,9 @@ void client_free(struct client *c);
 /** One bounded round. The thread of this core. @return work done; 0 = nothing to do. */
 unsigned client_poll(void *ctx, uint64_t now_ns);
 
+/** The thread says that it ran @p late_ns later than it should have. Same thread. */
+void client_late(void *ctx, uint64_t late_ns, uint64_t now_ns);
+
 /** When must a round run though nothing arrives? Absolute ns; 0 = something is waiting for room,
  * do not sleep long. Same thread. */
 uint64_t client_next_ns(void *ctx);

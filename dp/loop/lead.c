@@ -164,6 +164,13 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 	return work;
 }
 
+void lead_late(void *ctx, uint64_t late_ns, uint64_t now_ns)
+{
+	struct lead *l = ctx;
+
+	leader_late(l->leader, late_ns, now_ns);
+}
+
 uint64_t lead_next_ns(void *ctx)
 {
 	struct lead *l = ctx;

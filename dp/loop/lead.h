@@ -66,6 +66,9 @@ void lead_free(struct lead *l);
 /** One bounded round. The leader's thread. @return work done. */
 unsigned lead_poll(void *ctx, uint64_t now_ns);
 
+/** The thread says that it ran @p late_ns later than it should have. Same thread. */
+void lead_late(void *ctx, uint64_t late_ns, uint64_t now_ns);
+
 /** Absolute ns; 0 = something is waiting for room, do not sleep long. Same thread. */
 uint64_t lead_next_ns(void *ctx);
 

@@ -138,6 +138,7 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 	lead_metrics(l->lead, &l->conf.shared->metrics);
 	add_poller(l->lead_thread, &(struct poller){.poll = lead_poll,
 						    .next_ns = lead_next_ns,
+						    .late = lead_late,
 						    .ctx = l->lead,
 						    .rx_fd = -1});
 	return ZK_EOK;
@@ -221,6 +222,7 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 	add_poller(c->thread,
 		   &(struct poller){.poll = client_poll,
 				    .next_ns = client_next_ns,
+				    .late = client_late,
 				    .ctx = c->client,
 				    .has_queue = queue,
 				    .rx_fd = queue ? port_rx_fd(l->conf.port, (uint16_t)i) : -1});

@@ -21,6 +21,7 @@ enum {
 	WAIT_MIN_NS = 100000,  /* a shorter wait is a nap */
 };
 
+static const uint64_t late_min_ns = 100000000;  /* less is nothing to a session */
 static const uint64_t wait_max_ns = 1000000000; /* look around once a second, whatever they say */
 
 static void count(_Atomic uint64_t *v)
@@ -30,12 +31,27 @@ static void count(_Atomic uint64_t *v)
 			      memory_order_relaxed);
 }
 
+/* Time for a poll. A thread that was not scheduled, or stopped, finds it out here. */
+static uint64_t now_of(struct thread *t)
+{
+	uint64_t now = eal_now_ns();
+
+	if (zk_unlikely(now > t->due_ns + late_min_ns)) {
+		for (unsigned i = 0; i < t->pollers_n; i++)
+			if (t->poller[i].late)
+				t->poller[i].late(t->poller[i].ctx, now - t->due_ns, now);
+		count(&t->lates);
+	}
+	t->due_ns = now;
+	return now;
+}
+
 static unsigned round_all(struct thread *t)
 {
 	unsigned work = 0;
 
 	for (unsigned i = 0; i < t->pollers_n; i++)
-		work += t->poller[i].poll(t->poller[i].ctx, eal_now_ns());
+		work += t->poller[i].poll(t->poller[i].ctx, now_of(t));
 	count(&t->rounds);
 	return work;
 }
@@ -84,6 +100,7 @@ static void wait_fds(struct thread *t, uint64_t ns)
 		if (t->poller[i].has_queue)
 			fds[n++] = (struct pollfd){.fd = t->poller[i].rx_fd, .events = POLLIN};
 	count(&t->waits);
+	t->due_ns = eal_now_ns() + ns;
 	zk_rcu_offline();
 	(void)ppoll(fds, n, &ts, NULL);
 	zk_rcu_online();
@@ -112,6 +129,8 @@ static unsigned wait_long(struct thread *t)
 static void run(struct thread *t)
 {
 	bool waits = t->adaptive && can_wait(t);
+
+	t->due_ns = eal_now_ns();
 	unsigned empty = 0; /* rounds in a row that did nothing */
 
 	/* partner: thread_join(); no data goes with it */

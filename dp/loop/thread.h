@@ -21,9 +21,12 @@ enum { THREAD_POLLERS_MAX = 24 };
 struct poller {
 	unsigned (*poll)(void *ctx, uint64_t now_ns); /* one bounded round; work done */
 	uint64_t (*next_ns)(void *ctx); /* absolute; 0 = waiting for room: no long sleep */
-	void *ctx;                      /* borrowed until thread_join() */
-	bool has_queue;                 /* of a device */
-	int rx_fd;                      /* its descriptor, -1 = none */
+	/* The thread ran late_ns later than it should have; told before the next poll. May be NULL.
+	 */
+	void (*late)(void *ctx, uint64_t late_ns, uint64_t now_ns);
+	void *ctx;      /* borrowed until thread_join() */
+	bool has_queue; /* of a device */
+	int rx_fd;      /* its descriptor, -1 = none */
 };
 
 enum thread_state { THREAD_STARTING, THREAD_RUNNING, THREAD_FAILED };
@@ -39,7 +42,8 @@ struct thread {
 	_Atomic int state; /* enum thread_state; release by the thread, acquire by main */
 	_Atomic int error; /* errno of THREAD_FAILED, 0 = DPDK refused the thread */
 	/* ladder's counters; the thread writes, relaxed */
-	_Atomic uint64_t rounds, naps, waits;
+	_Atomic uint64_t rounds, naps, waits, lates;
+	uint64_t due_ns; /* when its next poll should begin, at the latest */
 };
 
 /** Start it, pinned to t->cpu, all signals blocked, and wait until it polls or has failed. Fields

@@ -21,15 +21,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/clients/lib/server.sh
 . "$here/lib/server.sh"
 default_tests=(zkcli zkcli_more java curator c_client kazoo node raw words watch_order history)
+default_tests+=(reaper pause)
 more_tests=()
 
 build=${BUILD:-$top/build/test/clients}
 
-# The one test that has a server of its own, with TTL nodes and a reaper that is in a hurry. The check
-# interval is a system property in Apache and a line of zoo.cfg in zokor.
-default_tests+=(reaper)
 reaper_check_ms=300
-extended=
+variant= # of the server that runs now
 
 passed=0
 failed=0
@@ -97,10 +95,20 @@ build_test()
 	esac
 }
 
+# The server that a test needs, when it is not the usual one.
+variant_of()
+{
+	case $1 in
+	reaper) echo reaper ;;
+	pause) echo quick ;;
+	esac
+}
+
 # What one test runs, in the namespace; the limits are far above what was seen.
 run_test()
 {
 	case $1 in
+	pause) in_ns timeout -k 5 120 env "ZK_PID=${server_pids[0]}" "$python" "$here/pause.py" ;;
 	reaper) in_ns timeout -k 5 60 "$python" "$here/reaper.py" ;;
 	zkcli) in_ns timeout -k 5 120 "$python" "$here/zkcli.py" ;;
 	zkcli_more) in_ns timeout -k 5 60 "$python" "$here/zkcli_more.py" ;;
@@ -125,14 +133,18 @@ start_server()
 {
 	conf[0]='tickTime=2000\nenforceQuota=true'
 	apache_opts=()
-	if [ -n "$extended" ]; then
+	case $variant in
+	reaper)
+		# The check interval is a system property in Apache and a line of zoo.cfg in zokor.
 		conf[0]+='\nextendedTypesEnabled=true'
 		if [ "$kind" = apache ]; then
 			apache_opts=("-Dznode.container.checkIntervalMs=$reaper_check_ms")
 		else
 			conf[0]+="\nznode.container.checkIntervalMs=$reaper_check_ms"
 		fi
-	fi
+		;;
+	quick) conf[0]='tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=20000' ;;
+	esac
 	server_start 0 "$kind" "$zokor_address"
 	server_wait 0 && return 0
 	echo "FAIL the server${1:+ for $1} did not begin to serve"
@@ -209,11 +221,10 @@ export ZK_JAVA_OPTS="${java_opts[*]}"
 
 if start_server; then
 	for t in "${tests[@]}"; do
-		want=
-		[ "$t" != reaper ] || want=1
-		if [ "$want" != "$extended" ]; then
+		want=$(variant_of "$t")
+		if [ "$want" != "$variant" ]; then
 			server_stop 0
-			extended=$want
+			variant=$want
 			start_server "$t" || break
 		fi
 		one_test "$t"

@@ -65,7 +65,7 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.server_id = 1;
 	c.tick_ms = 2000;
 	c.sessions_max = LEAD_SESSIONS_MAX;
-	c.touch_lag_ms = opt->touch_lag_ms;
+	c.hold_max_ms = opt->hold_max_ms;
 	c.pending_max = opt->pending_max;
 	c.jute_maxbuffer = opt->jute_maxbuffer;
 	c.extended_types = opt->extended_types;
@@ -132,8 +132,13 @@ void lead_close(struct lead *d)
 static void take(struct lead *d, const void *rec, size_t n)
 {
 	const struct msg *h = rec;
-	struct lead_out *o = &d->out[d->out_n++];
+	struct lead_out *o = &d->out[d->out_n];
 
+	if (h->kind == MSG_ROLL) {
+		d->question[h->core] = ((const struct msg_roll *)rec)->number;
+		return;
+	}
+	d->out_n++;
 	zk_assert(d->out_n < LEAD_OUT_MAX);
 	*o = (struct lead_out){.kind = h->kind, .core = h->core, .conn = h->conn};
 	if (h->kind == MSG_REPLY) {
@@ -191,12 +196,36 @@ void lead_durable(struct lead *d, uint64_t zxid, unsigned budget)
 	lead_read(d);
 }
 
+void lead_roll(struct lead *d, unsigned core, uint64_t hold_until_ns)
+{
+	struct msg_roll m = {.h = {.kind = MSG_ROLL_ANSWER, .core = (uint16_t)core},
+			     .number = d->question[core],
+			     .hold_until_ns = hold_until_ns};
+
+	zk_assert(d->question[core]);
+	d->question[core] = 0;
+	zk_assert(leader_message(d->l, &m, sizeof(m), d->now_ns, d->wall_ms) == ZK_EOK);
+}
+
 void lead_tick(struct lead *d, uint64_t now_ns)
 {
+	bool again = true;
+
 	d->now_ns = now_ns;
-	(void)leader_tick(d->l, now_ns, d->wall_ms);
-	if (!d->late)
-		lead_durable(d, d->logged, ~0u);
+	while (again) {
+		again = false;
+		(void)leader_tick(d->l, now_ns, d->wall_ms);
+		if (d->late)
+			lead_read(d);
+		else
+			lead_durable(d, d->logged, ~0u);
+		for (unsigned i = 0; i < LEAD_CORES; i++) {
+			if (!d->question[i] || d->mute[i])
+				continue;
+			lead_roll(d, i, 0);
+			again = true;
+		}
+	}
 }
 
 static enum zk_err offer(struct lead *d, const void *rec, size_t n)

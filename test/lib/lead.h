@@ -34,8 +34,8 @@ struct lead_opt {
 	size_t ring_bytes;    /* 0 = 1 MiB */
 	uint32_t pending_max; /* 0 = the default */
 	uint32_t jute_maxbuffer;
-	uint32_t touch_lag_ms;
-	uint64_t now_ns; /* 0 = 1000 s */
+	uint32_t hold_max_ms; /* 0 = the default */
+	uint64_t now_ns;      /* 0 = 1000 s */
 	bool extended_types, skip_acl, enforce_quota, digest;
 	uint32_t reap_interval_ms, reap_per_minute; /* 0 = the defaults */
 	uint64_t reap_never_used_ms;
@@ -56,10 +56,12 @@ struct lead {
 	struct leader *l;
 	uint64_t now_ns;
 	int64_t wall_ms;
-	uint64_t logged;      /* last zxid the log stage took */
-	unsigned log_room;    /* appends it still takes; default: no end */
-	unsigned rolls;       /* how often the log was told to begin a new file */
-	uint64_t rolled_zxid; /* behind which transaction the last time */
+	uint64_t logged;       /* last zxid the log stage took */
+	unsigned log_room;     /* appends it still takes; default: no end */
+	unsigned rolls;        /* how often the log was told to begin a new file */
+	uint64_t rolled_zxid;  /* behind which transaction the last time */
+	bool mute[LEAD_CORES]; /* this core does not answer the roll; it keeps the last question */
+	uint64_t question[LEAD_CORES];
 	bool late;            /* durable is reported by lead_durable() only */
 	struct lead_txn *log; /* all it took */
 	size_t log_n;
@@ -80,7 +82,10 @@ void lead_read(struct lead *d);
 /** Reads one ring only, at most @p max records. */
 size_t lead_read_core(struct lead *d, unsigned core, size_t max);
 void lead_forget(struct lead *d);
+/** A tick; rolls that it calls are answered, and it goes on, unless a core is mute or d->late. */
 void lead_tick(struct lead *d, uint64_t now_ns);
+/** The core answers the roll that it owes. @p hold_until_ns: as in struct msg_roll. */
+void lead_roll(struct lead *d, unsigned core, uint64_t hold_until_ns);
 
 /** Open a session on connection (core, index, 1); returns its id. */
 uint64_t lead_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms);

@@ -293,6 +293,7 @@ static unsigned round_once(struct world *w)
 		}
 		see(w, k);
 	}
+	srv_heard(w->srv);
 	work += srv_end(w->srv, w->now_ns);
 	for (unsigned i = 0; i < CONNS; i++)
 		see(w, &w->conn[i]);
@@ -518,7 +519,6 @@ static void world_init(struct world *w)
 				 .cores = 1,
 				 .server_id = 1,
 				 .tick_ms = 2000,
-				 .touch_lag_ms = 100,
 				 .sessions_max = 20,
 				 .pending_max = 64,
 				 .jute_maxbuffer = MAXBUFFER};

@@ -167,7 +167,7 @@ class Closed(Exception):
 
 
 class Conn:
-    def __init__(self, connect=True, timeout=15.0, nodelay=True, **kwargs):
+    def __init__(self, connect=True, timeout=15.0, nodelay=True, session_ms=10000, **kwargs):
         self.sock = socket.create_connection((HOST, PORT), timeout=timeout)
         if nodelay:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -178,7 +178,7 @@ class Conn:
         self.password = bytes(16)
         self.timeout = 0
         if connect:
-            self.sock.sendall(connect_request(**kwargs))
+            self.sock.sendall(connect_request(session_ms, **kwargs))
             r = Reader(self.payload())
             r.i32()
             self.timeout, self.session, self.password = r.i32(), r.i64(), r.buf()

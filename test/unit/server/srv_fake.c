@@ -260,6 +260,8 @@ void fake_round(struct fake *f)
 		fc->news = false;
 		srv_input(fc->c, f->now_ns);
 	}
+	if (!f->deaf)
+		srv_heard(f->srv);
 	(void)srv_end(f->srv, f->now_ns);
 	if (!f->hold)
 		(void)fake_leader(f);
@@ -455,6 +457,16 @@ static void on_gather(struct fake *f, const struct msg_gather *m, struct zk_span
 	down(f, &r, sizeof(r), text);
 }
 
+void fake_roll(struct fake *f, uint64_t number)
+{
+	struct msg_roll *m = zk_ring_reserve(&f->down, sizeof(*m));
+
+	assert_non_null(m);
+	*m = (struct msg_roll){.h = {.kind = MSG_ROLL}, .number = number};
+	zk_ring_commit(&f->down, sizeof(*m));
+	zk_ring_publish(&f->down);
+}
+
 unsigned fake_leader(struct fake *f)
 {
 	unsigned work = 0;
@@ -481,6 +493,10 @@ unsigned fake_leader(struct fake *f)
 			f->touched += t->n;
 			assert_true(t->through_ns >= f->through_ns && t->through_ns <= f->now_ns);
 			f->through_ns = t->through_ns;
+			break;
+		case MSG_ROLL_ANSWER:
+			f->rolls++;
+			f->roll = *(const struct msg_roll *)rec;
 			break;
 		case MSG_GATHER_ASK:
 		case MSG_GATHER_PART:

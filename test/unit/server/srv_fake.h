@@ -43,8 +43,11 @@ struct fake {
 	uint64_t zxid, next_session;
 	unsigned requests, creates, attaches, detaches, touches, touched, asks;
 	uint64_t last_detached, through_ns;
-	bool refuse; /* sessions */
-	bool move;   /* answer requests with drop */
+	bool deaf;            /* the device always holds more than a round reads */
+	unsigned rolls;       /* answered */
+	struct msg_roll roll; /* the last answer */
+	bool refuse;          /* sessions */
+	bool move;            /* answer requests with drop */
 };
 
 struct fake_conf {
@@ -81,6 +84,8 @@ uint64_t fake_tx(struct fake *f, enum zk_op op, const char *path, const char *da
 uint64_t fake_tx_acl(struct fake *f, const char *path, const char *data, struct zk_span acl);
 /** Leader: work through what has come. @return messages. */
 unsigned fake_leader(struct fake *f);
+/** Leader: call the roll. */
+void fake_roll(struct fake *f, uint64_t number);
 
 /* ---- requests and replies ---- */
 

@@ -228,6 +228,70 @@ static void idle_limits(void **state)
 	fake_free(f);
 }
 
+/* The leader asks who has been heard: answered in a round that began after the question, when
+ * nothing is left in the device, and behind the touches of what was read. */
+static void roll(void **state)
+{
+	struct fake *f = fake_new(NULL);
+	struct fake_conn *a = fake_session(f);
+
+	(void)state;
+	fake_advance(f, 1000);
+	f->touched = 0;
+	fake_roll(f, 7);
+	fake_round(f); /* the device was read before the question was */
+	assert_int_equal(f->rolls, 0);
+	assert_true(srv_next_ns(f->srv) <= f->now_ns);
+	ask_plain(a, -2, ZK_OP_PING);
+	fake_round(f);
+	assert_int_equal(f->rolls, 1);
+	assert_true(f->roll.number == 7);
+	assert_int_equal(f->touched, 1); /* though its 10 ms are not over */
+	for (unsigned i = 0; i < 5; i++)
+		fake_round(f);
+	assert_int_equal(f->rolls, 1);
+	assert_true(srv_next_ns(f->srv) > f->now_ns);
+	/* a new question takes the place of the old one */
+	f->deaf = true;
+	fake_roll(f, 8);
+	for (unsigned i = 0; i < 200; i++)
+		fake_round(f);
+	fake_roll(f, 9);
+	for (unsigned i = 0; i < 200; i++)
+		fake_round(f);
+	assert_int_equal(f->rolls, 1);
+	/* a core that is never idle answers all the same */
+	for (unsigned i = 0; i < 100; i++)
+		fake_round(f);
+	assert_int_equal(f->rolls, 2);
+	assert_true(f->roll.number == 9);
+	fake_free(f);
+}
+
+/* After a pause of the thread nobody is too silent for as long again, and the leader hears of it.
+ */
+static void pause_of_the_thread(void **state)
+{
+	struct fake *f = fake_new(NULL);
+	struct fake_conn *a = fake_session(f), *b = fake_session(f);
+
+	(void)state;
+	f->now_ns += 60 * UINT64_C(1000000000);
+	srv_late(f->srv, 15 * UINT64_C(1000000000), f->now_ns);
+	fake_roll(f, 1);
+	fake_round(f);
+	fake_advance(f, 14000);
+	assert_false(a->shut || b->shut);
+	assert_true(f->roll.hold_until_ns == f->now_ns + UINT64_C(1000000000));
+	for (unsigned i = 0; i < 2; i++) {
+		ask_plain(a, -2, ZK_OP_PING);
+		fake_advance(f, 6000);
+	}
+	assert_false(a->shut);
+	assert_true(b->shut);
+	fake_free(f);
+}
+
 static void limits_hold(void **state)
 {
 	struct fake_conf conf = {.max_cnxns = 3};
@@ -399,6 +463,8 @@ int main(void)
 		cmocka_unit_test(length_limit),
 		cmocka_unit_test(early_requests),
 		cmocka_unit_test(idle_limits),
+		cmocka_unit_test(roll),
+		cmocka_unit_test(pause_of_the_thread),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(touches),
 		cmocka_unit_test(ends),
