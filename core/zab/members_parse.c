@@ -230,6 +230,9 @@ static enum zk_err group(struct parse *p, struct zk_span id, struct zk_span text
 		return too_big(p, "more groups than there may be");
 	if (!signed_number(id, &m->group[m->groups]))
 		return wrong(p, "the group is no number");
+	for (uint32_t i = 0; i < m->groups; i++)
+		if (m->group[i] == m->group[m->groups])
+			return wrong(p, "the group is there twice");
 	do {
 		more = split(text, ':', &part, &rest);
 		if (!signed_number(trim(part), &sid))
@@ -295,6 +298,9 @@ static enum zk_err join_groups(struct parse *p)
 		if (at >= 0)
 			m->server[at].weight = p->weight[i].weight;
 	}
+	for (uint32_t i = 0; i < p->grouped; i++)
+		if (!zab_members_votes(m, p->in[i].sid))
+			return wrong(p, "a group names a server that does not vote");
 	for (uint32_t i = 0; i < m->n; i++) {
 		struct zab_server *s = &m->server[i];
 		uint32_t g = 0;

@@ -144,6 +144,8 @@ static void refuses(void **state)
 		{"server.1=a:2:3\nserver.2=a:2:3\ngroup.1=1", 0},
 		{"server.1=a:2:3\ngroup.1=1\ngroup.2=1", 3},
 		{"server.1=a:2:3\nsomething", 2},
+		{"server.1=a:2:3\nserver.2=a:2:3\ngroup.1=1\ngroup.1=2", 4},
+		{"server.1=a:2:3\ngroup.1=1:2", 0},
 	};
 	struct zab_members m;
 	const char *why;

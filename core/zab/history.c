@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/zab/history.h"
+
+#include "core/base/assert.h"
+
+static struct history_entry *entry_at(const struct history *h, uint64_t i)
+{
+	return &h->entry[i & (h->entry_max - 1)];
+}
+
+enum zk_err history_init(struct history *h, struct zk_mem *mem, uint32_t entry_max,
+			 size_t bytes_max, uint64_t base)
+{
+	zk_assert(entry_max && (entry_max & (entry_max - 1)) == 0);
+	*h = (struct history){.mem = mem, .entry_max = entry_max, .bytes_max = bytes_max};
+	h->entry = zk_mem_alloc(mem, entry_max * sizeof(*h->entry));
+	h->bytes = zk_mem_alloc(mem, bytes_max);
+	if (!h->entry || !h->bytes) {
+		history_fini(h);
+		return ZK_ENOMEM;
+	}
+	history_reset(h, base);
+	return ZK_EOK;
+}
+
+void history_fini(struct history *h)
+{
+	zk_mem_free(h->mem, h->entry, h->entry_max * sizeof(*h->entry));
+	zk_mem_free(h->mem, h->bytes, h->bytes_max);
+	h->entry = NULL;
+	h->bytes = NULL;
+}
+
+void history_reset(struct history *h, uint64_t base)
+{
+	h->head = h->open = h->tail = 0;
+	h->byte_head = h->byte_tail = 0;
+	h->base = h->committed = base;
+}
+
+/* Where @p n bytes in one piece would begin. */
+static uint64_t place(const struct history *h, size_t n)
+{
+	uint64_t at = h->byte_tail;
+
+	if (at % h->bytes_max + n > h->bytes_max)
+		at += h->bytes_max - at % h->bytes_max;
+	return at;
+}
+
+static bool fits(const struct history *h, size_t n)
+{
+	return h->tail - h->head < h->entry_max && place(h, n) + n - h->byte_head <= h->bytes_max;
+}
+
+static void drop_first(struct history *h)
+{
+	const struct history_entry *e = entry_at(h, h->head++);
+
+	h->base = e->zxid;
+	h->byte_head = h->head == h->tail ? h->byte_tail : entry_at(h, h->head)->at;
+}
+
+enum zk_err history_append(struct history *h, uint64_t zxid, struct zk_span txn, uint64_t now_ns)
+{
+	struct history_entry *e;
+
+	zk_assert(zxid > history_last(h));
+	if (txn.n > h->bytes_max / 2)
+		return ZK_ETOOBIG;
+	while (!fits(h, txn.n) && h->head < h->open)
+		drop_first(h);
+	if (!fits(h, txn.n)) {
+		h->full++;
+		return ZK_EAGAIN;
+	}
+	e = entry_at(h, h->tail);
+	*e = (struct history_entry){
+		.zxid = zxid, .at = place(h, txn.n), .n = (uint32_t)txn.n, .tick_ns = now_ns};
+	if (h->head == h->tail)
+		h->byte_head = e->at;
+	memcpy(h->bytes + e->at % h->bytes_max, txn.p, txn.n);
+	h->byte_tail = e->at + txn.n;
+	h->tail++;
+	return ZK_EOK;
+}
+
+void history_commit(struct history *h, uint64_t zxid)
+{
+	while (h->open < h->tail && entry_at(h, h->open)->zxid <= zxid)
+		h->open++;
+	if (zxid > h->committed)
+		h->committed = zxid;
+}
+
+void history_cut(struct history *h, uint64_t zxid)
+{
+	zk_assert(history_covers(h, zxid));
+	while (h->tail > h->head && entry_at(h, h->tail - 1)->zxid > zxid)
+		h->byte_tail = entry_at(h, --h->tail)->at;
+	if (h->open > h->tail)
+		h->open = h->tail;
+	if (h->committed > zxid)
+		h->committed = zxid;
+}
+
+uint64_t history_last(const struct history *h)
+{
+	uint64_t last = h->tail == h->head ? h->base : entry_at(h, h->tail - 1)->zxid;
+
+	return last > h->committed ? last : h->committed;
+}
+
+/* The number of the first entry above @p zxid. */
+static uint64_t above(const struct history *h, uint64_t zxid)
+{
+	uint64_t low = h->head, high = h->tail;
+
+	while (low < high) {
+		uint64_t mid = low + (high - low) / 2;
+
+		if (entry_at(h, mid)->zxid <= zxid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct history_entry *history_after(const struct history *h, uint64_t zxid)
+{
+	uint64_t i = above(h, zxid);
+
+	return i < h->tail ? entry_at(h, i) : NULL;
+}
+
+const struct history_entry *history_floor(const struct history *h, uint64_t zxid)
+{
+	uint64_t i = above(h, zxid);
+
+	return i > h->head ? entry_at(h, i - 1) : NULL;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The leader's role (Leader, LearnerHandler): discovery, epochs, who has acknowledged what. */
+#include "core/zab/zab_int.h"
+
+static uint64_t own_place(const struct zab *z)
+{
+	int i = zab_members_find(z->conf.now, z->conf.sid);
+
+	return i >= 0 ? UINT64_C(1) << i : 0;
+}
+
+/* A quorum of the active configuration, and of the last one seen when that is newer. @p set is a
+ * mask of the active one. */
+static bool quorum(const struct zab *z, uint64_t set)
+{
+	const struct zab_conf *c = &z->conf;
+	uint64_t other = 0;
+
+	if (!zab_members_quorum(c->now, set))
+		return false;
+	if (!c->next)
+		return true;
+	for (; set; set &= set - 1) {
+		int i = zab_members_find(c->next, c->now->server[__builtin_ctzll(set)].sid);
+
+		other |= i >= 0 ? UINT64_C(1) << i : 0;
+	}
+	return zab_members_quorum(c->next, other);
+}
+
+static uint64_t place_of(const struct zab_link *l)
+{
+	return l->place >= 0 && !l->observer ? UINT64_C(1) << l->place : 0;
+}
+
+/* ---- discovery ---- */
+
+static void send_leaderinfo(struct zab *z, uint32_t link)
+{
+	uint8_t *p = zab_small(z, 4);
+
+	zk_put32(p, ZAB_PROTOCOL);
+	zab_send(z, link, ZAB_LEADERINFO, z->epoch << 32, zk_span_of(p, 4));
+	z->link[link].state = ZAB_LINK_ACKEPOCH;
+}
+
+static void discover(struct zab *z)
+{
+	if (z->phase != ZAB_PHASE_DISCOVERY || !quorum(z, z->connected))
+		return;
+	z->phase = ZAB_PHASE_ACCEPTING;
+	z->deadline_ns = z->now_ns + zab_limit_ns(z, z->conf.init_limit);
+	zab_write_epoch(z, ZAB_ACCEPTED_EPOCH, z->epoch);
+}
+
+void zab_lead_begin(struct zab *z)
+{
+	z->phase = ZAB_PHASE_DISCOVERY;
+	z->epoch = (z->accepted_epoch > z->seen_epoch ? z->accepted_epoch : z->seen_epoch) + 1;
+	z->connected = z->acked_epoch = own_place(z);
+	z->proposed = 0;
+	z->deadline_ns = z->now_ns + zab_limit_ns(z, z->conf.init_limit);
+	z->tick_ns = z->deadline_ns;
+	z->ping_ns = z->now_ns + zab_limit_ns(z, 1) / 2;
+	discover(z);
+}
+
+static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
+{
+	struct zab_link *l = &z->link[link];
+	struct zab_learner_info info;
+
+	if (zab_learner_info_get(p->data, &info) != ZK_EOK || !info.has_sid ||
+	    info.protocol < ZAB_PROTOCOL || info.sid == z->conf.sid ||
+	    (info.has_version && info.config_version > z->conf.now->version)) {
+		z->count.refused_links++;
+		zab_close_link(z, link);
+		return;
+	}
+	/* The newer connection of a server is the one that lives. */
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (i != link && z->link[i].state > ZAB_LINK_NEW && z->link[i].sid == info.sid) {
+			zab_close_link(z, i);
+			zab_lead_link_gone(z, i);
+		}
+	l->sid = info.sid;
+	l->observer = p->type == ZAB_OBSERVERINFO;
+	l->place = zab_members_votes(z->conf.now, info.sid)
+			   ? zab_members_find(z->conf.now, info.sid)
+			   : -1;
+	l->state = ZAB_LINK_EPOCH;
+	if (z->phase == ZAB_PHASE_DISCOVERY) {
+		if (zab_epoch_of(p->zxid) >= z->epoch)
+			z->epoch = zab_epoch_of(p->zxid) + 1;
+		z->connected |= place_of(l);
+		discover(z);
+	} else if (place_of(l) && zab_epoch_of(p->zxid) > z->epoch) {
+		/* It was about to lead itself and has promised to follow no epoch as old as ours.
+		 * It could never come back (nor can it to an Apache leader): a new epoch above it.
+		 */
+		z->seen_epoch = zab_epoch_of(p->zxid);
+		z->count.outrun++;
+		zab_lose_role(z);
+	} else if (z->phase > ZAB_PHASE_ACCEPTING) {
+		send_leaderinfo(z, link);
+	}
+}
+
+/* ---- epoch acknowledged ---- */
+
+static void begin_epoch(struct zab *z)
+{
+	if (z->phase != ZAB_PHASE_EPOCH_ACKS || !quorum(z, z->acked_epoch))
+		return;
+	z->phase = ZAB_PHASE_CURRENT;
+	z->deadline_ns = z->now_ns + zab_limit_ns(z, z->conf.init_limit);
+	zab_write_epoch(z, ZAB_CURRENT_EPOCH, z->epoch);
+}
+
+static void on_ackepoch(struct zab *z, uint32_t link, const struct zab_packet *p)
+{
+	struct zab_link *l = &z->link[link];
+	struct jute_in in = jute_in_of(p->data);
+	uint64_t mine = history_last(&z->history);
+	int32_t epoch = jute_i32(&in);
+
+	if (in.bad || p->type != ZAB_ACKEPOCH) {
+		z->count.bad_packets++;
+		zab_close_link(z, link);
+		return;
+	}
+	l->peer_zxid = p->zxid;
+	l->state = ZAB_LINK_SYNC_WAIT;
+	if (z->phase > ZAB_PHASE_CURRENT) {
+		zab_sync_begin(z, link);
+		return;
+	}
+	if (epoch == -1 || z->phase != ZAB_PHASE_EPOCH_ACKS)
+		return;
+	if ((uint64_t)epoch > z->current_epoch ||
+	    ((uint64_t)epoch == z->current_epoch && p->zxid > mine)) {
+		/* It knows more than we do: whoever is elected next should be it. */
+		z->count.refused_links++;
+		zab_close_link(z, link);
+		zab_lead_link_gone(z, link);
+		return;
+	}
+	z->acked_epoch |= place_of(l);
+	begin_epoch(z);
+}
+
+/* ---- NEWLEADER acknowledged ---- */
+
+static void begin_serving(struct zab *z)
+{
+	uint64_t set = own_place(z);
+	struct zab_effect *e;
+
+	if (z->phase != ZAB_PHASE_SYNC)
+		return;
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].state == ZAB_LINK_ACKED)
+			set |= place_of(&z->link[i]);
+	if (!quorum(z, set))
+		return;
+	z->phase = ZAB_PHASE_SERVING;
+	z->proposed = z->epoch << 32;
+	z->tick_ns = z->now_ns + zab_limit_ns(z, 1);
+	elect_epoch(&z->elect, (int64_t)z->epoch);
+	e = zab_emit(z, ZAB_DO_SERVE);
+	e->epoch = z->epoch;
+	e->zxid = z->proposed;
+}
+
+void zab_lead_epoch_written(struct zab *z, enum zab_file file)
+{
+	if (file == ZAB_ACCEPTED_EPOCH && z->phase == ZAB_PHASE_ACCEPTING) {
+		z->phase = ZAB_PHASE_EPOCH_ACKS;
+		for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+			if (z->link[i].state == ZAB_LINK_EPOCH)
+				send_leaderinfo(z, i);
+		begin_epoch(z);
+	} else if (file == ZAB_CURRENT_EPOCH && z->phase == ZAB_PHASE_CURRENT) {
+		z->phase = ZAB_PHASE_SYNC;
+		for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+			if (z->link[i].state == ZAB_LINK_SYNC_WAIT)
+				zab_sync_begin(z, i);
+		begin_serving(z);
+	}
+}
+
+/* ---- commits ---- */
+
+/* The newest zxid that a quorum has on disk. */
+static void advance(struct zab *z)
+{
+	uint64_t best = z->history.committed;
+
+	if (z->phase != ZAB_PHASE_SERVING)
+		return;
+	for (uint32_t i = 0; i <= ZAB_LINKS_MAX; i++) {
+		uint64_t zxid = i < ZAB_LINKS_MAX ? z->link[i].acked : z->durable;
+		uint64_t set = z->durable >= zxid ? own_place(z) : 0;
+
+		if (zxid <= best)
+			continue;
+		for (uint32_t j = 0; j < ZAB_LINKS_MAX; j++)
+			if (z->link[j].state >= ZAB_LINK_ACKED && z->link[j].acked >= zxid)
+				set |= place_of(&z->link[j]);
+		if (quorum(z, set))
+			best = zxid;
+	}
+	if (best > z->history.committed)
+		zab_commit(z, best);
+}
+
+void zab_lead_durable(struct zab *z)
+{
+	advance(z);
+}
+
+static void on_ack(struct zab *z, uint32_t link, uint64_t zxid)
+{
+	struct zab_link *l = &z->link[link];
+
+	if (l->state == ZAB_LINK_NEWLEADER && zxid == z->epoch << 32) {
+		l->state = ZAB_LINK_ACKED;
+		begin_serving(z);
+		return;
+	}
+	/* UPTODATE's; transactions of the synchronisation, which 3.8 acknowledges one by one */
+	if (zab_is_epoch_start(zxid) || zxid <= l->acked)
+		return;
+	if (l->state < ZAB_LINK_ACKED || zxid > l->proposed) {
+		z->count.stray_acks++;
+		return;
+	}
+	l->acked = zxid;
+	advance(z);
+}
+
+enum zk_err zab_propose(struct zab *z, uint64_t zxid, struct zk_span txn, uint64_t now_ns)
+{
+	const struct history_entry *e;
+	enum zk_err err;
+
+	zk_assert(z->effect_head == z->effect_tail && now_ns >= z->now_ns);
+	z->now_ns = now_ns;
+	z->small_n = 0;
+	if (z->role != ZAB_LEADING || z->phase != ZAB_PHASE_SERVING)
+		return ZK_ECLOSED;
+	zk_assert(zxid == z->proposed + 1);
+	err = history_append(&z->history, zxid, txn, now_ns);
+	if (err != ZK_EOK)
+		return err;
+	z->proposed = zxid;
+	e = history_after(&z->history, zxid - 1);
+	zab_log(z, zxid, history_bytes(&z->history, e));
+	zab_lead_flush(z);
+	return ZK_EOK;
+}
+
+/* ---- packets, time ---- */
+
+static void for_server(struct zab *z, uint32_t link, const struct zab_packet *p)
+{
+	struct zab_effect *e;
+
+	if (z->phase != ZAB_PHASE_SERVING) /* nobody was told that we serve */
+		return;
+	e = zab_emit(z, ZAB_DO_DELIVER);
+	e->link = link;
+	e->sid = z->link[link].sid;
+	e->packet = *p;
+}
+
+void zab_lead_packet(struct zab *z, uint32_t link, const struct zab_packet *p)
+{
+	struct zab_link *l = &z->link[link];
+
+	if (l->state == ZAB_LINK_NEW &&
+	    (p->type == ZAB_FOLLOWERINFO || p->type == ZAB_OBSERVERINFO)) {
+		on_info(z, link, p);
+	} else if (l->state == ZAB_LINK_ACKEPOCH) {
+		on_ackepoch(z, link, p);
+	} else if (l->state >= ZAB_LINK_NEWLEADER && p->type == ZAB_ACK) {
+		on_ack(z, link, p->zxid);
+	} else if (l->state >= ZAB_LINK_NEWLEADER &&
+		   (p->type == ZAB_PING || p->type == ZAB_REQUEST || p->type == ZAB_REVALIDATE)) {
+		for_server(z, link, p);
+	} else {
+		z->count.bad_packets++;
+		zab_close_link(z, link);
+		zab_lead_link_gone(z, link);
+	}
+}
+
+void zab_lead_link_gone(struct zab *z, uint32_t link)
+{
+	(void)link;
+	/* Who had connected before the epoch is agreed on still counts (its acceptedEpoch was
+	 * taken into account); an epoch once acknowledged stays so. */
+	begin_serving(z);
+}
+
+/* Is somebody owed an ACK for too long, or silent? */
+static bool late(const struct zab *z, const struct zab_link *l)
+{
+	uint64_t init = zab_limit_ns(z, z->conf.init_limit);
+	uint64_t sync = zab_limit_ns(z, z->conf.sync_limit);
+	const struct history_entry *e;
+
+	/* Silent by agreement: it waits for us. */
+	if (l->state == ZAB_LINK_EPOCH || l->state == ZAB_LINK_SYNC_WAIT ||
+	    l->state == ZAB_LINK_SYNC_FILE || l->state == ZAB_LINK_SYNC_SNAP)
+		return false;
+	if (z->now_ns - l->heard_ns > (l->state < ZAB_LINK_ACKED ? init : sync))
+		return true;
+	if (l->state < ZAB_LINK_ACKED || l->observer)
+		return false;
+	e = history_after(&z->history, l->acked);
+	return e && e->zxid <= l->proposed && z->now_ns - e->tick_ns > sync;
+}
+
+static void watch_links(struct zab *z)
+{
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++) {
+		if (z->link[i].state == ZAB_LINK_NONE || !late(z, &z->link[i]))
+			continue;
+		z->count.timeouts++;
+		zab_close_link(z, i);
+		zab_lead_link_gone(z, i);
+	}
+}
+
+/* Do enough learners still follow? */
+static bool followed(const struct zab *z)
+{
+	uint64_t set = own_place(z), sync = zab_limit_ns(z, z->conf.sync_limit);
+
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].state >= ZAB_LINK_ACKED && z->now_ns - z->link[i].heard_ns <= sync)
+			set |= place_of(&z->link[i]);
+	return quorum(z, set);
+}
+
+void zab_lead_tick(struct zab *z)
+{
+	if (z->now_ns >= z->ping_ns) {
+		z->ping_ns = z->now_ns + zab_limit_ns(z, 1) / 2;
+		for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+			z->link[i].ping_due = z->link[i].state >= ZAB_LINK_NEWLEADER;
+		watch_links(z);
+	}
+	if (z->phase == ZAB_PHASE_SERVING) {
+		z->deadline_ns = z->ping_ns;
+		if (z->now_ns >= z->tick_ns) {
+			z->tick_ns = z->now_ns + zab_limit_ns(z, 1);
+			if (!followed(z))
+				zab_lose_role(z);
+		}
+		/* The counter of this epoch is used up and all of it is decided. */
+		if (z->role == ZAB_LEADING && (z->proposed & UINT32_MAX) == UINT32_MAX &&
+		    z->history.committed == z->proposed)
+			zab_lose_role(z);
+	} else if (z->role == ZAB_LEADING && z->now_ns >= z->deadline_ns) {
+		z->count.timeouts++;
+		zab_lose_role(z);
+	}
+}

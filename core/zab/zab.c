@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/zab/zab_int.h"
+
+/* ---- effects ---- */
+
+struct zab_effect *zab_emit(struct zab *z, enum zab_effect_kind kind)
+{
+	struct zab_effect *e = &z->effect[z->effect_tail % ZAB_EFFECTS_MAX];
+
+	zk_assert(z->effect_tail - z->effect_head < ZAB_EFFECTS_MAX);
+	z->effect_tail++;
+	*e = (struct zab_effect){.kind = kind};
+	return e;
+}
+
+bool zab_effect_next(struct zab *z, struct zab_effect *out)
+{
+	if (z->effect_head == z->effect_tail)
+		return false;
+	*out = z->effect[z->effect_head++ % ZAB_EFFECTS_MAX];
+	return true;
+}
+
+void zab_send(struct zab *z, uint32_t link, int32_t type, uint64_t zxid, struct zk_span data)
+{
+	struct zab_effect *e = zab_emit(z, ZAB_DO_SEND);
+	struct zab_link *l = &z->link[link];
+	size_t n;
+
+	e->link = link;
+	e->packet = (struct zab_packet){.type = type, .zxid = zxid, .data = data};
+	n = zab_packet_bytes(&e->packet);
+	l->room -= n < l->room ? n : l->room;
+}
+
+uint8_t *zab_small(struct zab *z, uint32_t n)
+{
+	uint8_t *p = z->small + z->small_n;
+
+	zk_assert(n <= sizeof(z->small) - z->small_n);
+	z->small_n += n;
+	return p;
+}
+
+void zab_write_epoch(struct zab *z, enum zab_file file, uint64_t epoch)
+{
+	struct zab_effect *e = zab_emit(z, ZAB_DO_WRITE_EPOCH);
+
+	e->file = file;
+	e->epoch = z->writing_epoch = epoch;
+	z->busy |= file == ZAB_ACCEPTED_EPOCH ? ZAB_BUSY_ACCEPTED : ZAB_BUSY_CURRENT;
+}
+
+void zab_log(struct zab *z, uint64_t zxid, struct zk_span txn)
+{
+	struct zab_effect *e = zab_emit(z, ZAB_DO_LOG);
+
+	e->packet = (struct zab_packet){.zxid = zxid, .data = txn};
+}
+
+void zab_commit(struct zab *z, uint64_t zxid)
+{
+	history_commit(&z->history, zxid);
+	zab_emit(z, ZAB_DO_COMMIT)->zxid = zxid;
+}
+
+/* ---- links ---- */
+
+void zab_clear_link(struct zab *z, uint32_t link)
+{
+	struct zab_link *l = &z->link[link];
+	struct zab_reply *reply = l->reply;
+
+	*l = (struct zab_link){.place = -1, .reply = reply};
+}
+
+void zab_close_link(struct zab *z, uint32_t link)
+{
+	zab_emit(z, ZAB_DO_CLOSE)->link = link;
+	zab_clear_link(z, link);
+}
+
+/* ---- roles ---- */
+
+static void begin_role(struct zab *z)
+{
+	z->role = z->elect.state;
+	z->count.elections++;
+	if (z->role == ZAB_LEADING)
+		zab_lead_begin(z);
+	else
+		zab_learn_begin(z);
+}
+
+/* What was logged and not committed may have been committed by others: it counts from now on, and a
+ * leader that knows better will have it cut off (ZKDatabase.fastForwardDataBase()). */
+static void try_to_look(struct zab *z)
+{
+	uint64_t last = history_last(&z->history);
+
+	if (!z->ending || z->busy || z->durable < last)
+		return;
+	z->ending = false;
+	if (z->history.committed < last)
+		zab_commit(z, last);
+	if (elect_start(&z->elect, (int64_t)last, (int64_t)z->current_epoch, z->now_ns))
+		begin_role(z);
+}
+
+void zab_lose_role(struct zab *z)
+{
+	if (z->ending)
+		return;
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].state != ZAB_LINK_NONE)
+			zab_close_link(z, i);
+	z->count.lost_roles++;
+	z->role = ZAB_LOOKING;
+	z->phase = ZAB_PHASE_NONE;
+	z->ending = true;
+	z->dial_ns = 0;
+	zab_emit(z, ZAB_DO_LOOK);
+	if (z->busy & ZAB_BUSY_SNAP) { /* half a tree is none */
+		z->busy = (z->busy & ~(unsigned)ZAB_BUSY_SNAP) | ZAB_BUSY_TRUNCATE;
+		zab_emit(z, ZAB_DO_TRUNCATE)->zxid = UINT64_MAX;
+	}
+}
+
+/* ---- the election's way out ---- */
+
+static void on_send(void *ctx, int64_t to, const struct zab_notification *n)
+{
+	struct zab *z = ctx;
+	struct zab_effect *e = zab_emit(z, ZAB_DO_NOTIFY);
+
+	e->sid = to;
+	e->note = *n;
+	e->note.config = zk_span_of(z->config, z->config_n);
+}
+
+static bool on_delivered(void *ctx)
+{
+	struct zab *z = ctx;
+	bool delivered = z->delivered;
+
+	z->delivered = false;
+	return delivered;
+}
+
+static void on_connect_all(void *ctx)
+{
+	zab_emit(ctx, ZAB_DO_CONNECT_ALL);
+}
+
+/* ---- events ---- */
+
+static void enter(struct zab *z, uint64_t now_ns)
+{
+	zk_assert(now_ns >= z->now_ns);
+	/* The effects of the event before are carried out. */
+	zk_assert(z->effect_head == z->effect_tail);
+	z->now_ns = now_ns;
+	z->small_n = 0;
+}
+
+static void leave(struct zab *z)
+{
+	z->more = false;
+	if (z->role == ZAB_LEADING)
+		zab_lead_flush(z);
+	else if (z->role != ZAB_LOOKING)
+		zab_learn_flush(z);
+	try_to_look(z);
+}
+
+void zab_notified(struct zab *z, int64_t from, const struct zab_notification *n, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (z->ending) /* it will ask again */
+		return;
+	if (elect_receive(&z->elect, from, n, now_ns))
+		begin_role(z);
+	leave(z);
+}
+
+void zab_delivered(struct zab *z)
+{
+	z->delivered = true;
+}
+
+void zab_tick(struct zab *z, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (z->role == ZAB_LEADING)
+		zab_lead_tick(z);
+	else if (z->role != ZAB_LOOKING)
+		zab_learn_tick(z);
+	else if (!z->ending && elect_tick(&z->elect, now_ns))
+		begin_role(z);
+	leave(z);
+}
+
+uint64_t zab_next_ns(const struct zab *z)
+{
+	uint64_t next;
+
+	if (z->more)
+		return z->now_ns;
+	if (z->role == ZAB_LOOKING)
+		return z->ending ? UINT64_MAX : elect_next_ns(&z->elect);
+	next = z->deadline_ns < z->ping_ns ? z->deadline_ns : z->ping_ns;
+	return z->dial_ns && z->dial_ns < next ? z->dial_ns : next;
+}
+
+bool zab_link_up(struct zab *z, uint32_t link, uint64_t now_ns)
+{
+	struct zab_link *l = &z->link[link];
+	bool wanted = z->role == ZAB_LEADING ||
+		      (z->phase == ZAB_PHASE_DIALLING && link == ZAB_LINK_LEADER);
+
+	enter(z, now_ns);
+	if (!wanted) {
+		z->count.refused_links++;
+		return false;
+	}
+	zk_assert(l->state == ZAB_LINK_NONE);
+	zab_clear_link(z, link);
+	l->state = ZAB_LINK_NEW;
+	l->heard_ns = now_ns;
+	l->room = SIZE_MAX; /* until it is told */
+	if (z->role != ZAB_LEADING)
+		zab_learn_dialled(z, true);
+	leave(z);
+	return true;
+}
+
+void zab_link_down(struct zab *z, uint32_t link, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (z->phase == ZAB_PHASE_DIALLING && link == ZAB_LINK_LEADER) {
+		zab_learn_dialled(z, false);
+	} else if (z->link[link].state != ZAB_LINK_NONE) {
+		zab_clear_link(z, link);
+		if (z->role == ZAB_LEADING)
+			zab_lead_link_gone(z, link);
+		else
+			zab_lose_role(z);
+	}
+	leave(z);
+}
+
+void zab_link_room(struct zab *z, uint32_t link, size_t bytes, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	z->link[link].room = bytes;
+	leave(z);
+}
+
+bool zab_link_reads(const struct zab *z, uint32_t link)
+{
+	return z->link[link].state != ZAB_LINK_NONE && z->phase != ZAB_PHASE_REBUILD;
+}
+
+void zab_packet(struct zab *z, uint32_t link, const struct zab_packet *p, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (z->link[link].state == ZAB_LINK_NONE) /* closed in between */
+		return;
+	z->link[link].heard_ns = now_ns;
+	if (z->role == ZAB_LEADING)
+		zab_lead_packet(z, link, p);
+	else
+		zab_learn_packet(z, p);
+	leave(z);
+}
+
+void zab_durable(struct zab *z, uint64_t zxid, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (zxid > z->durable) {
+		zk_assert(zxid <= history_last(&z->history));
+		z->durable = zxid;
+		if (z->role == ZAB_LEADING)
+			zab_lead_durable(z);
+		else if (z->role != ZAB_LOOKING)
+			zab_learn_durable(z);
+	}
+	leave(z);
+}
+
+void zab_epoch_written(struct zab *z, enum zab_file file, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (file == ZAB_ACCEPTED_EPOCH) {
+		z->accepted_epoch = z->writing_epoch;
+		z->busy &= ~(unsigned)ZAB_BUSY_ACCEPTED;
+	} else {
+		z->current_epoch = z->writing_epoch;
+		z->busy &= ~(unsigned)ZAB_BUSY_CURRENT;
+	}
+	if (z->role == ZAB_LEADING)
+		zab_lead_epoch_written(z, file);
+	else if (z->role != ZAB_LOOKING)
+		zab_learn_epoch_written(z, file);
+	leave(z);
+}
+
+/* The state in memory is what is on disk up to @p zxid. */
+static void rebuilt(struct zab *z, uint64_t zxid, unsigned busy, bool ok)
+{
+	history_reset(&z->history, zxid);
+	z->durable = zxid;
+	z->busy &= ~busy;
+	if (z->role != ZAB_LOOKING)
+		zab_learn_rebuilt(z, ok);
+}
+
+void zab_truncated(struct zab *z, uint64_t zxid, bool ok, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	rebuilt(z, zxid, ZAB_BUSY_TRUNCATE, ok);
+	leave(z);
+}
+
+void zab_snap_loaded(struct zab *z, uint64_t zxid, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	/* When the role was lost in between ZAB_DO_TRUNCATE has said: what is on disk. */
+	if (z->busy & ZAB_BUSY_SNAP)
+		rebuilt(z, zxid, ZAB_BUSY_SNAP, true);
+	leave(z);
+}
+
+/* ---- begin and end ---- */
+
+enum zk_err zab_init(struct zab *z, const struct zab_conf *conf, const struct zab_disk *disk,
+		     uint64_t now_ns)
+{
+	struct elect_conf ec = {.sid = conf->sid,
+				.observer = conf->observer,
+				.now = conf->now,
+				.next = conf->next,
+				.settle_ms = conf->settle_ms,
+				.io = {z, on_send, on_delivered, on_connect_all}};
+	struct jute_out out = jute_out_of(z->config, sizeof(z->config));
+
+	memset(z, 0, sizeof(*z));
+	z->conf = *conf;
+	z->now_ns = now_ns;
+	z->accepted_epoch = disk->accepted_epoch;
+	z->current_epoch = disk->current_epoch;
+	z->durable = disk->last_zxid;
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		z->link[i].place = -1;
+	if (history_init(&z->history, conf->mem, conf->history_entries, conf->history_bytes,
+			 disk->last_zxid) != ZK_EOK)
+		return ZK_ENOMEM;
+	zab_members_text(conf->now, &out);
+	if (out.full) { /* roles and client addresses that were left out are written out */
+		history_fini(&z->history);
+		return ZK_ETOOBIG;
+	}
+	z->config_n = (uint32_t)jute_out_len(&out);
+	elect_init(&z->elect, &ec, (int64_t)disk->last_zxid, (int64_t)disk->current_epoch);
+	z->ending = true; /* nothing to wait for: looks at once */
+	leave(z);
+	return ZK_EOK;
+}
+
+void zab_fini(struct zab *z)
+{
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		zk_mem_free(z->conf.mem, z->link[i].reply,
+			    ZAB_REPLIES_MAX * sizeof(struct zab_reply));
+	history_fini(&z->history);
+}
+
+uint64_t zab_next_zxid(const struct zab *z)
+{
+	if (z->role != ZAB_LEADING || z->phase != ZAB_PHASE_SERVING)
+		return 0;
+	return (z->proposed & UINT32_MAX) == UINT32_MAX ? 0 : z->proposed + 1;
+}
