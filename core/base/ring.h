@@ -62,6 +62,14 @@ static inline void zk_ring_publish(struct zk_ring *r)
 	atomic_store_explicit(&r->published, r->put, memory_order_release);
 }
 
+/** Producer: has the consumer given back everything that was committed before @p put reached this
+ * value? */
+static inline bool zk_ring_given_back(const struct zk_ring *r, uint64_t put)
+{
+	/* partner: release in zk_ring_release() */
+	return atomic_load_explicit(&r->released, memory_order_acquire) >= put;
+}
+
 /** Consumer: the next record, in place, *n its size; NULL when there is none. It stays valid until
  *  zk_ring_release(). Each call moves on to the record after. Bound: constant. */
 const void *zk_ring_next(struct zk_ring *r, size_t *n);

@@ -118,7 +118,6 @@ void conn_malformed(struct srv_conn *c)
 enum op_class {
 	OP_UNKNOWN, /* -6 and close */
 	OP_READ,    /* read_serve() */
-	OP_COUNT,   /* getAllChildrenNumber: a read that may have to wait for a pin */
 	OP_WRITE,   /* to the leader, and reads that only it can answer */
 	OP_PING,
 	OP_AUTH,
@@ -153,7 +152,7 @@ static enum op_class op_class(int32_t op)
 		[ZK_OP_SET_WATCHES - ZK_OP_AUTH] = OP_READ,
 		[ZK_OP_SASL - ZK_OP_AUTH] = OP_SASL,
 		[ZK_OP_GET_EPHEMERALS - ZK_OP_AUTH] = OP_WRITE,
-		[ZK_OP_GET_ALL_CHILDREN_NUMBER - ZK_OP_AUTH] = OP_COUNT,
+		[ZK_OP_GET_ALL_CHILDREN_NUMBER - ZK_OP_AUTH] = OP_READ,
 		[ZK_OP_SET_WATCHES2 - ZK_OP_AUTH] = OP_READ,
 		[ZK_OP_ADD_WATCH - ZK_OP_AUTH] = OP_READ,
 		[ZK_OP_WHO_AM_I - ZK_OP_AUTH] = OP_READ,
@@ -171,10 +170,13 @@ static enum conn_take conn_submit(struct srv_conn *c, const struct read_req *q)
 {
 	struct srv *s = c->s;
 	uint32_t body = (uint32_t)jute_left(&q->in), large = limits_large(&s->sh->limit, body);
-	struct msg_request *m;
+	struct msg_request *m = NULL;
+	/* a long one stays where it was collected */
+	bool apart = body > SRV_BODY_APART && c->in.n;
+	size_t bytes = sizeof(*m) + c->ids_n + (apart ? 0 : body);
 
-	m = srv_send(s, MSG_REQUEST, sizeof(*m) + c->ids_n + body,
-		     (struct msg_conn){c->index, c->generation});
+	if (!apart || srv_lend_room(s))
+		m = srv_send(s, MSG_REQUEST, bytes, (struct msg_conn){c->index, c->generation});
 	if (!m) {
 		s->n.ring_full++;
 		conn_stall(c);
@@ -192,9 +194,13 @@ static enum conn_take conn_submit(struct srv_conn *c, const struct read_req *q)
 	m->ids_bytes = c->ids_n;
 	m->body_bytes = body;
 	memcpy(m + 1, c->ids, c->ids_n);
-	if (body)
+	if (apart)
+		m->body_apart = q->in.p;
+	else if (body)
 		memcpy((uint8_t *)(m + 1) + c->ids_n, q->in.p, body);
-	zk_ring_commit(s->conf.to_leader, sizeof(*m) + c->ids_n + body);
+	zk_ring_commit(s->conf.to_leader, bytes);
+	if (apart)
+		srv_lend(c);
 	c->waiting++;
 	s->n.outstanding++;
 	c->large_bytes += large;
@@ -253,10 +259,7 @@ static enum conn_take conn_dispatch(struct srv_conn *c, struct read_req *q, enum
 	case OP_WRITE:
 		return conn_submit(c, q);
 	case OP_READ:
-		read_serve(c, q);
-		break;
-	case OP_COUNT:
-		if (read_all_children_number(c, q) == CONN_STOP) {
+		if (read_serve(c, q) == CONN_STOP) { /* no pin to be had now */
 			conn_stall(c);
 			return CONN_STOP;
 		}

@@ -85,6 +85,17 @@ void out_put(struct srv_conn *c, const void *p, size_t n)
 	c->out.n += (uint32_t)n;
 }
 
+void out_give(struct srv_conn *c, struct read_build *b)
+{
+	if (c->out.n || !b->heap || c->doomed || b->cap > OUT_BYTES_MAX) {
+		out_put(c, b->p, b->n);
+		return;
+	}
+	c->out = (struct conn_out){.p = b->p, .n = (uint32_t)b->n, .cap = (uint32_t)b->cap};
+	*b = (struct read_build){.s = b->s};
+	(void)out_drain(c);
+}
+
 bool out_drain(struct srv_conn *c)
 {
 	struct conn_out *o = &c->out;

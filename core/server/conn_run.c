@@ -2,6 +2,8 @@
 /* Frames out of a stream of bytes: in place when a run holds them whole, else collected. */
 #include "core/server/srv_int.h"
 
+enum { WHOLE_AT = 8 };
+
 /** May the parser go on? */
 static bool conn_reads(const struct srv_conn *c)
 {
@@ -59,14 +61,18 @@ static unsigned look_ahead(const struct srv_conn *c, struct zk_span run, struct 
 	return k;
 }
 
-/** Append to the frame being collected. The buffer grows with what has come, not with what the
- * length field claims. */
+/** Append to the frame being collected. The buffer grows with what has come, and to what the length
+ * field claims only when a good part of it is there. */
 static bool in_append(struct srv_conn *c, const uint8_t *p, size_t n)
 {
 	struct conn_in *in = &c->in;
 	size_t need = in->n + n, cap = in->cap ? in->cap : SRV_IN_FIRST_BYTES;
 	uint8_t *q;
 
+	size_t whole = in->n >= 4 ? 4 + (size_t)zk_get32(in->p) : 0;
+
+	if (cap < need && whole >= need && need >= whole / WHOLE_AT)
+		cap = whole; /* no more copies */
 	while (cap < need)
 		cap *= 2;
 	if (cap != in->cap) {

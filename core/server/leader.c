@@ -90,11 +90,6 @@ void leader_free(struct leader *l)
 	zk_mem_free(mem, l, sizeof(*l));
 }
 
-static struct zk_span body_of(const struct msg_request *r)
-{
-	return zk_span_of((const uint8_t *)(r + 1) + r->ids_bytes, r->body_bytes);
-}
-
 static size_t reply_max(const struct leader *l, unsigned core)
 {
 	return zk_ring_record_max(l->conf.to_core[core]) - sizeof(struct msg_reply);
@@ -111,10 +106,11 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 			  .request_bytes = r->body_bytes,
 			  .xid = r->xid,
 			  .op = r->op};
-	struct jute_in in = jute_in_of(body_of(r));
+	struct jute_in in = jute_in_of(msg_request_body(r));
 
 	jute_bytes(&in);
-	e.bytes = zk_span_of(body_of(r).p, (size_t)(in.p - body_of(r).p)); /* the path, as it is */
+	e.bytes = zk_span_of(msg_request_body(r).p,
+			     (size_t)(in.p - msg_request_body(r).p)); /* the path, as it is */
 	if (s->closing)
 		e.err = ZK_SESSIONEXPIRED;
 	else if (in.bad)
@@ -155,7 +151,7 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 			     .session = r->session,
 			     .session_err = s->closing ? ZK_SESSIONEXPIRED : ZK_EOK,
 			     .ids = zk_span_of(r + 1, r->ids_bytes),
-			     .body = body_of(r),
+			     .body = msg_request_body(r),
 			     .zxid = l->last_zxid + 1,
 			     .time_ms = wall_ms,
 			     .reply_max = reply_max(l, r->h.core),
@@ -195,7 +191,7 @@ static enum zk_err on_request(struct leader *l, const struct msg_request *r, siz
 {
 	struct session *s = session_find(&l->sessions, r->session);
 
-	zk_assert(sizeof(*r) + (size_t)r->ids_bytes + r->body_bytes <= n);
+	zk_assert(sizeof(*r) + (size_t)r->ids_bytes + (r->body_apart ? 0 : r->body_bytes) <= n);
 	/* Between the end of a session, or its move to another connection, and the close of this
 	 * one: dropped with no answer (spec/client-protocol.md section 9). */
 	if (!s || (s->owner.set && !leader_is_owner(s, &r->h))) {

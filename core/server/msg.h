@@ -8,6 +8,8 @@
 #ifndef ZK_SERVER_MSG_H
 #define ZK_SERVER_MSG_H
 
+#include "core/base/span.h"
+
 #include <stdint.h>
 
 enum { MSG_CORES_MAX = 32 };
@@ -50,9 +52,18 @@ struct msg_request {
 	uint64_t received_ns; /* monotonic: when the parser took it */
 	uint64_t since_ns;    /* when its bytes were here, for latency figures */
 	uint32_t ids_bytes;   /* Jute vector of Id, directly behind this struct */
-	uint32_t
-		body_bytes; /* request record as on the wire (without its header), behind the ids */
+	uint32_t body_bytes;  /* request record as on the wire, without its header */
+	/* NULL: the body is behind the ids. Else a long one, in memory of the client core that
+	 * stays until the consumer has released the record: zk_ring_release() is the hand-back. */
+	const uint8_t *body_apart;
 };
+
+/** The request record of @p m. */
+static inline struct zk_span msg_request_body(const struct msg_request *m)
+{
+	return zk_span_of(m->body_apart ? m->body_apart : (const uint8_t *)(m + 1) + m->ids_bytes,
+			  m->body_bytes);
+}
 
 struct msg_session {
 	struct msg h;

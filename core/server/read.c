@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads of one node: exists, getData, getACL; who am I. Order of checks: spec/semantics.md section
  * 5 (FinalRequestProcessor). */
-#include "core/server/srv_int.h"
+#include "core/server/read_job.h"
 
 bool read_allowed(struct srv_conn *c, const struct acl_list *acl, int32_t perm)
 {
@@ -124,20 +124,77 @@ static void data_reply(struct srv_conn *c, const struct read_req *q, struct tree
 	conn_answered(c, q->xid, q->op, zxid, DATA_FIXED + data.n);
 }
 
-static void read_get_data(struct srv_conn *c, struct read_req *q)
+/** A piece of a long value; the client has taken what came before, or has had its time. */
+static enum job_turn data_turn(struct srv_job *j)
 {
-	struct zk_span path = jute_bytes(&q->in);
-	bool watch = jute_bool(&q->in);
+	struct srv_conn *c = j->c;
+	struct zk_span data;
+	struct tree_ref ref;
+	uint8_t stat[ZK_STAT_BYTES];
+	size_t n;
+
+	zk_assert(tree_find(c->s->tree, j->path, j->zxid, &ref)); /* the pin keeps it there */
+	data = tree_data(ref);
+	n = data.n - j->u.sent < SRV_DATA_STEP ? data.n - j->u.sent : SRV_DATA_STEP;
+	out_put(c, data.p + j->u.sent, n);
+	j->u.sent += n;
+	if (j->u.sent < data.n)
+		return JOB_MORE;
+	(void)put_stat(stat, ref);
+	out_put(c, stat, sizeof(stat));
+	conn_answered(c, j->xid, j->op, j->zxid, DATA_FIXED + data.n);
+	return JOB_DONE;
+}
+
+static const struct job_kind data_kind = {data_turn, 0, true, true};
+
+/** A value that goes out in pieces. */
+static enum conn_take data_long(struct srv_conn *c, const struct read_req *q, struct zk_span path,
+				bool watch, struct tree_ref ref)
+{
+	uint8_t head[4 + ZK_REPLY_HEADER_BYTES + 4];
+	size_t n = tree_data(ref).n;
+	struct srv *s = c->s;
+	struct srv_job *j;
+	int pin = tree_pin_take(s->reader, s->visible);
+
+	if (pin < 0)
+		return CONN_STOP; /* after a long answer to somebody else */
+	if (watch && !read_watch_set(c, path, WATCH_DATA)) {
+		tree_pin_drop(s->reader, pin);
+		return CONN_TAKEN;
+	}
+	j = job_new(c, q, &data_kind, pin);
+	if (!j) {
+		tree_pin_drop(s->reader, pin);
+		s->n.memory_refused++;
+		conn_doom(c);
+		return CONN_TAKEN;
+	}
+	j->path = zk_span_of(job_moved(j, q, path.p), path.n);
+	zk_put32(reply_head(head, 4 + n + ZK_STAT_BYTES, q->xid, s->visible, ZK_EOK), (uint32_t)n);
+	out_put(c, head, sizeof(head));
+	return CONN_TAKEN;
+}
+
+static enum conn_take read_get_data(struct srv_conn *c, struct read_req *q)
+{
+	struct jute_in in = q->in;
+	struct zk_span path = jute_bytes(&in);
+	bool watch = jute_bool(&in);
 	struct tree_ref ref;
 
-	if (zk_unlikely(q->in.bad || !path.p))
+	if (zk_unlikely(in.bad || !path.p))
 		read_error(c, q->xid, q->op, ZK_MARSHALLINGERROR);
 	else if (!read_find(c, q, path, &ref))
 		read_error(c, q->xid, q->op, ZK_NONODE);
 	else if (!read_allowed(c, tree_acl(ref), ZK_PERM_READ))
 		read_error(c, q->xid, q->op, ZK_NOAUTH);
+	else if (zk_unlikely(tree_data(ref).n > SRV_DATA_STEP))
+		return data_long(c, q, path, watch, ref);
 	else if (!watch || read_watch_set(c, path, WATCH_DATA))
 		data_reply(c, q, ref);
+	return CONN_TAKEN;
 }
 
 /** An ACL list for a caller without ADMIN: what follows ':' in a digest id becomes "x". */
@@ -227,19 +284,17 @@ static void read_who_am_i(struct srv_conn *c, struct read_req *q)
 	build_send(c, &b, q->xid, q->op, c->s->visible, ZK_EOK);
 }
 
-void read_serve(struct srv_conn *c, struct read_req *q)
+enum conn_take read_serve(struct srv_conn *c, struct read_req *q)
 {
 	switch (q->op) {
 	case ZK_OP_GET_DATA:
-		read_get_data(c, q);
-		break;
+		return read_get_data(c, q);
 	case ZK_OP_EXISTS:
 		read_exists(c, q);
 		break;
 	case ZK_OP_GET_CHILDREN:
 	case ZK_OP_GET_CHILDREN2:
-		read_children(c, q);
-		break;
+		return read_children(c, q);
 	case ZK_OP_GET_ACL:
 		read_get_acl(c, q);
 		break;
@@ -255,10 +310,12 @@ void read_serve(struct srv_conn *c, struct read_req *q)
 		read_set_watches(c, q);
 		break;
 	case ZK_OP_MULTI_READ:
-		read_multi(c, q);
-		break;
+		return read_multi(c, q);
+	case ZK_OP_GET_ALL_CHILDREN_NUMBER:
+		return read_all_children_number(c, q);
 	default:
 		zk_assert(q->op == ZK_OP_WHO_AM_I); /* the caller knows the reads */
 		read_who_am_i(c, q);
 	}
+	return CONN_TAKEN;
 }

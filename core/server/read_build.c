@@ -37,9 +37,11 @@ static bool build_move(struct read_build *b, size_t cap)
 	return true;
 }
 
-bool build_own(struct read_build *b)
+bool build_own(struct read_build *b, size_t cap)
 {
-	return b->heap || (!b->failed && build_move(b, b->cap));
+	if (b->failed || (b->heap && b->cap >= cap))
+		return !b->failed;
+	return build_move(b, cap > b->cap ? cap : b->cap);
 }
 
 uint8_t *build_room_slow(struct read_build *b, size_t n)
@@ -99,7 +101,7 @@ void build_send(struct srv_conn *c, struct read_build *b, int32_t xid, int32_t o
 		conn_doom(c);
 	} else {
 		(void)reply_head(b->p, body, xid, zxid, err);
-		out_put(c, b->p, b->n);
+		out_give(c, b);
 		conn_answered(c, xid, op, zxid, ZK_REPLY_HEADER_BYTES + body);
 	}
 	build_free(b);

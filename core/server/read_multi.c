@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* multiRead (spec/client-protocol.md section 6; FinalRequestProcessor, MultiOperationRecord). */
-#include "core/server/srv_int.h"
-
-enum multi_kind { MULTI_BAD, MULTI_EMPTY, MULTI_READS, MULTI_WRITES };
+#include "core/server/read_job.h"
 
 /** Skip a vector of ACL entries. */
 static void skip_acl(struct jute_in *in)
@@ -53,26 +51,32 @@ static enum multi_kind skip_op(struct jute_in *in, int32_t type)
 	}
 }
 
-/** Apache reads the whole record before it does anything. */
-static enum multi_kind multi_check(struct jute_in in)
+enum { DATA_BYTES_STEP = 256, DEAD_SLOTS_STEP = 64 };
+
+/** Apache reads the whole record before it does anything. @return false: the budget is used up. */
+static bool check_some(struct read_multi *m, int *budget)
 {
-	enum multi_kind all = MULTI_EMPTY;
-
-	for (;;) { /* bound: the frame */
-		int32_t type = jute_i32(&in);
-		bool done = jute_bool(&in);
+	while (m->kind != MULTI_BAD) {
+		int32_t type;
 		enum multi_kind kind;
+		bool done;
 
-		(void)jute_i32(&in);
-		if (in.bad)
-			return MULTI_BAD;
-		if (done)
-			return all;
-		kind = skip_op(&in, type);
-		if (in.bad || kind == MULTI_BAD || (all != MULTI_EMPTY && all != kind))
-			return MULTI_BAD;
-		all = kind;
+		if (*budget <= 0)
+			return false;
+		(*budget)--;
+		type = jute_i32(&m->in);
+		done = jute_bool(&m->in);
+		(void)jute_i32(&m->in);
+		if (!m->in.bad && done)
+			break;
+		kind = m->in.bad ? MULTI_BAD : skip_op(&m->in, type);
+		if (m->in.bad || (m->kind != MULTI_EMPTY && m->kind != kind))
+			kind = MULTI_BAD;
+		m->kind = kind;
 	}
+	m->checked = true;
+	m->in = m->start;
+	return true;
 }
 
 static void put_header(struct read_build *b, int32_t type, bool done, int32_t err)
@@ -86,31 +90,35 @@ static void put_header(struct read_build *b, int32_t type, bool done, int32_t er
 	zk_put32(p + 5, (uint32_t)err);
 }
 
-static void put_children(struct read_build *b, struct srv *s, struct tree_ref ref)
+/** The listing that has begun. @return false: the budget is used up. */
+static bool list_some(struct srv *s, struct read_multi *m, struct read_build *b, uint64_t zxid,
+		      int *budget)
 {
 	const struct tree_node *node;
-	uint64_t cursor = 0;
-	size_t at = b->n;
-	int32_t names = 0;
+	struct tree_ref ref;
 
-	build_i32(b, 0);
-	/* in one go: bound: the children. A client that wants to list long asks with getChildren */
-	while (!b->failed && tree_child_next(ref, s->visible, &cursor, UINT32_MAX, &node)) {
-		if (!node)
-			continue;
-		build_bytes(b, tree_name(node));
-		names++;
+	zk_assert(tree_find(s->tree, m->path, zxid, &ref)); /* the pin keeps it there */
+	while (!b->failed && tree_child_next(ref, zxid, &m->cursor, DEAD_SLOTS_STEP, &node)) {
+		if (node) {
+			build_bytes(b, tree_name(node));
+			m->names++;
+		}
+		if (--*budget <= 0)
+			return false;
 	}
 	if (!b->failed)
-		zk_put32(b->p + at, (uint32_t)names);
+		zk_put32(b->p + m->count_at, (uint32_t)m->names);
+	m->listing = false;
+	return true;
 }
 
-static void multi_one(struct srv_conn *c, struct read_build *b, int32_t type, struct zk_span path)
+static void multi_one(struct srv_conn *c, struct read_multi *m, struct read_build *b, int32_t type,
+		      uint64_t zxid, int *budget)
 {
 	enum zk_err err = ZK_EOK;
 	struct tree_ref ref;
 
-	if (!tree_find(c->s->tree, path, c->s->visible, &ref))
+	if (!tree_find(c->s->tree, m->path, zxid, &ref))
 		err = ZK_NONODE;
 	else if (!read_allowed(c, tree_acl(ref), ZK_PERM_READ))
 		err = ZK_NOAUTH;
@@ -123,40 +131,100 @@ static void multi_one(struct srv_conn *c, struct read_build *b, int32_t type, st
 	if (type == ZK_OP_GET_DATA) {
 		build_bytes(b, tree_data(ref));
 		build_stat(b, ref);
+		*budget -= (int)(tree_data(ref).n / DATA_BYTES_STEP);
 	} else {
-		put_children(b, c->s, ref);
+		m->count_at = b->n;
+		build_i32(b, 0);
+		m->cursor = 0;
+		m->names = 0;
+		m->listing = true;
 	}
 }
 
-void read_multi(struct srv_conn *c, struct read_req *q)
+/** Go on, as of @p zxid. @return false: the budget is used up. */
+static bool multi_some(struct srv_conn *c, struct read_multi *m, struct read_build *b,
+		       uint64_t zxid, int budget)
 {
-	enum multi_kind kind = multi_check(q->in);
-	struct jute_in in = q->in;
-	enum zk_err err = ZK_EOK;
-	struct read_build b;
+	if (!m->checked && !check_some(m, &budget))
+		return false;
+	while (m->err == ZK_EOK && m->kind == MULTI_READS && !b->failed) {
+		int32_t type;
+		bool done;
 
-	if (kind == MULTI_BAD) {
-		read_error(c, q->xid, q->op, ZK_MARSHALLINGERROR);
-		return;
-	}
-	build_start(&b, c->s);
-	if (kind == MULTI_WRITES)
-		err = ZK_MARSHALLINGERROR; /* of the first one: no results so far */
-	while (err == ZK_EOK && kind == MULTI_READS && !b.failed) {
-		int32_t type = jute_i32(&in);
-		bool done = jute_bool(&in);
-		struct zk_span path;
-
-		(void)jute_i32(&in);
+		if (budget <= 0 || (m->listing && !list_some(c->s, m, b, zxid, &budget)))
+			return false;
+		budget--;
+		type = jute_i32(&m->in);
+		done = jute_bool(&m->in);
+		(void)jute_i32(&m->in);
 		if (done)
 			break;
-		path = jute_bytes(&in);
-		(void)jute_bool(&in);
-		if (path.p)
-			multi_one(c, &b, type, path);
+		m->path = jute_bytes(&m->in);
+		(void)jute_bool(&m->in);
+		if (m->path.p)
+			multi_one(c, m, b, type, zxid, &budget);
 		else
-			err = ZK_MARSHALLINGERROR;
+			m->err = ZK_MARSHALLINGERROR;
 	}
-	put_header(&b, ZK_OP_ERROR, true, -1);
-	build_send(c, &b, q->xid, q->op, c->s->visible, err);
+	return true;
+}
+
+static void multi_end(struct srv_conn *c, const struct read_multi *m, struct read_build *b,
+		      int32_t xid, int32_t op, uint64_t zxid)
+{
+	enum zk_err err = m->err;
+
+	if (m->kind == MULTI_BAD) {
+		build_free(b);
+		read_error(c, xid, op, ZK_MARSHALLINGERROR);
+		return;
+	}
+	if (m->kind == MULTI_WRITES)
+		err = ZK_MARSHALLINGERROR; /* of the first one: no results so far */
+	put_header(b, ZK_OP_ERROR, true, -1);
+	build_send(c, b, xid, op, zxid, err);
+}
+
+static enum job_turn multi_turn(struct srv_job *j)
+{
+	if (!multi_some(j->c, &j->u.multi, &j->reply, j->zxid, SRV_JOB_STEP))
+		return j->reply.failed ? JOB_FAILED : JOB_MORE;
+	multi_end(j->c, &j->u.multi, &j->reply, j->xid, j->op, j->zxid);
+	return JOB_DONE;
+}
+
+static const struct job_kind multi_kind = {multi_turn, SRV_COUNT_NS, true, false};
+
+enum conn_take read_multi(struct srv_conn *c, struct read_req *q)
+{
+	struct read_multi m = {.in = q->in, .start = q->in, .kind = MULTI_EMPTY};
+	struct srv *s = c->s;
+	struct read_build b;
+	struct srv_job *j;
+	int pin;
+
+	build_start(&b, s);
+	if (multi_some(c, &m, &b, s->visible, SRV_LIST_INLINE)) {
+		multi_end(c, &m, &b, q->xid, q->op, s->visible);
+		return CONN_TAKEN;
+	}
+	pin = tree_pin_take(s->reader, s->visible);
+	if (pin < 0) { /* nothing is lost but the work */
+		build_free(&b);
+		return CONN_STOP;
+	}
+	if (!build_own(&b, 0) || !(j = job_new(c, q, &multi_kind, pin))) {
+		tree_pin_drop(s->reader, pin);
+		build_free(&b);
+		s->n.memory_refused++;
+		conn_doom(c);
+		return CONN_TAKEN;
+	}
+	m.in.end = j->in.end;
+	m.in.p = job_moved(j, q, m.in.p);
+	m.path.p = job_moved(j, q, m.path.p);
+	m.start = j->in;
+	j->reply = b;
+	j->u.multi = m;
+	return CONN_TAKEN;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* setWatches, setWatches2, addWatch, checkWatches, removeWatches
  * (spec/client-protocol.md section 7; DataTree.setWatches, .addWatch, .containsWatcher). */
-#include "core/server/srv_int.h"
+#include "core/server/read_job.h"
 
 enum { ADD_PERSISTENT = 0, ADD_RECURSIVE = 1 };
 enum { TYPE_CHILDREN = 1, TYPE_DATA = 2, TYPE_ANY = 3, TYPE_PERSISTENT = 4, TYPE_RECURSIVE = 5 };
@@ -81,38 +81,87 @@ static void catch_up(struct srv_conn *c, enum list list, struct zk_span path, in
 		(void)read_watch_set(c, path, bits[list]);
 }
 
-/** Read one request's lists; @p act: do what they say, else only hold them to the format. */
-static bool walk_lists(struct srv_conn *c, const struct read_req *q, bool act)
+enum { COST_LOOK = 1, COST_ACT = 8 };
+
+/** Read one request's lists, twice: first they are only held to the format. Nobody else's business
+ * is kept out meanwhile: a path that is looked at after a transaction hears of it at once, one that
+ * was looked at before has its watch by then. @return false: the budget is used up, or the
+ * connection has output to send first. */
+static bool watches_some(struct srv_conn *c, struct job_watches *w, const struct jute_in *start,
+			 int32_t op, int budget)
 {
-	struct jute_in in = q->in;
-	int64_t since = jute_i64(&in);
-	int lists = q->op == ZK_OP_SET_WATCHES2 ? LISTS : LIST_CHILD + 1;
+	int lists = op == ZK_OP_SET_WATCHES2 ? LISTS : LIST_CHILD + 1;
 
-	for (int l = 0; l < lists; l++) {
-		bool null;
-		int32_t n = jute_count(&in, &null);
+	while (!w->bad && !c->doomed) {
+		struct zk_span path;
+		bool null = false;
 
-		if (null)
+		if (budget <= 0 || c->out.n)
 			return false;
-		for (int32_t i = 0; i < n && !in.bad; i++) { /* bound: the frame */
-			struct zk_span path = jute_bytes(&in);
-
-			if (in.bad || !path.p)
-				return false;
-			if (act && !c->doomed)
-				catch_up(c, (enum list)l, path, since);
+		if (w->list < 0) {
+			w->in = *start;
+			w->since = jute_i64(&w->in);
 		}
+		if (w->left <= 0) {
+			if (++w->list == lists && (w->act || w->in.bad))
+				break;
+			if (w->list == lists) {
+				w->list = -1;
+				w->act = true;
+				continue;
+			}
+			w->left = jute_count(&w->in, &null);
+			w->bad = null || w->in.bad;
+			continue;
+		}
+		path = jute_bytes(&w->in);
+		w->bad = w->in.bad || !path.p;
+		w->left--;
+		budget -= w->act ? COST_ACT : COST_LOOK;
+		if (w->act)
+			catch_up(c, (enum list)w->list, path, w->since);
 	}
-	return !in.bad;
+	w->bad |= w->in.bad;
+	return true;
 }
+
+static void watches_end(struct srv_conn *c, const struct job_watches *w, int32_t xid, int32_t op)
+{
+	if (!c->doomed)
+		read_error(c, xid, op, w->bad ? ZK_MARSHALLINGERROR : ZK_EOK);
+}
+
+static enum job_turn watches_turn(struct srv_job *j)
+{
+	struct srv_conn *c = j->c;
+
+	if (c->s->midway) /* see srv_fire.c */
+		return JOB_MORE;
+	fire_settle(c);
+	if (!watches_some(c, &j->u.watches, &j->in, j->op, SRV_JOB_STEP * COST_ACT))
+		return JOB_MORE;
+	watches_end(c, &j->u.watches, j->xid, j->op);
+	return JOB_DONE;
+}
+
+static const struct job_kind watches_kind = {watches_turn, 0, false, true};
 
 void read_set_watches(struct srv_conn *c, struct read_req *q)
 {
-	if (!walk_lists(c, q, false)) {
-		read_error(c, q->xid, q->op, ZK_MARSHALLINGERROR);
+	struct job_watches w = {.list = -1};
+	struct srv_job *j;
+
+	if (watches_some(c, &w, &q->in, q->op, SRV_JOB_STEP * COST_ACT)) {
+		watches_end(c, &w, q->xid, q->op);
 		return;
 	}
-	(void)walk_lists(c, q, true);
-	if (!c->doomed)
-		read_error(c, q->xid, q->op, ZK_EOK);
+	j = job_new(c, q, &watches_kind, -1);
+	if (!j) {
+		c->s->n.memory_refused++;
+		conn_doom(c);
+		return;
+	}
+	w.in.p = job_moved(j, q, w.in.p);
+	w.in.end = j->in.end;
+	j->u.watches = w;
 }

@@ -8,7 +8,8 @@ enum { WATCHES_MAX_DEFAULT = 4000000, READS_ROUND_DEFAULT = 1024, SPILL_DEFAULT 
 
 static size_t biggest_record(const struct srv_shared *sh)
 {
-	size_t request = sizeof(struct msg_request) + AUTH_IDS_BYTES_MAX + sh->jute_maxbuffer;
+	uint32_t body = sh->jute_maxbuffer < SRV_BODY_APART ? sh->jute_maxbuffer : SRV_BODY_APART;
+	size_t request = sizeof(struct msg_request) + AUTH_IDS_BYTES_MAX + body;
 	size_t part = sizeof(struct msg_gather) + GATHER_TEXT_MAX;
 	size_t touch = sizeof(struct msg_touch) + SRV_TOUCH_RECORD * sizeof(uint64_t);
 
@@ -59,6 +60,7 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 	zk_list_init(&s->detach);
 	zk_list_init(&s->asks_wait);
 	zk_list_init(&s->jobs);
+	zk_list_init(&s->jobs_wait);
 	s->chunk = zk_mem_alloc(conf->mem, s->chunks_max * sizeof(struct srv_conn *));
 	s->touch = zk_mem_alloc(conf->mem, conf->conns_max * sizeof(*s->touch));
 	s->scratch = zk_mem_alloc(conf->mem, SRV_SCRATCH_BYTES);
@@ -103,6 +105,7 @@ void srv_free(struct srv *s)
 		zk_mem_free(mem, s->chunk[i], SRV_CHUNK * sizeof(struct srv_conn));
 	for (unsigned i = 0; i < SRV_ASKS_MAX; i++)
 		words_ask_free(&s->ask[i]);
+	srv_lent_free(s);
 	if (s->watch)
 		watch_free(s->watch);
 	zk_mem_free(mem, s->chunk, s->chunks_max * sizeof(struct srv_conn *));
@@ -262,6 +265,8 @@ void srv_writable(struct srv_conn *c, uint64_t now_ns)
 		c->state = CONN_DOWN;
 		s->io.shutdown(c->t);
 	} else if (c->state == CONN_LIVE) {
+		if (c->job)
+			read_job_resume(c);
 		conn_run(c);
 	}
 	srv_reap(s);
@@ -442,6 +447,8 @@ uint64_t srv_next_ns(const struct srv *s)
 		return s->now_ns;
 	if (s->conns)
 		next = s->sweep_ns;
+	if (!zk_list_empty(&s->jobs_wait) && s->jobs_look_ns < next)
+		next = s->jobs_look_ns;
 	if (s->parked_n && limit_next_ns(s) < next)
 		next = limit_next_ns(s);
 	if (s->touch_n && s->touch_ns + SRV_TOUCH_NS < next)

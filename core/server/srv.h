@@ -118,8 +118,8 @@ struct srv_conf {
 	struct zk_mem *mem;
 	struct tree *tree;
 	struct tree_reader *reader;  /* this core's */
-	struct zk_ring *to_leader;   /* this machine is the producer; a record must hold a frame of
-					jute_maxbuffer and its identities, or srv_new() says
+	struct zk_ring *to_leader;   /* this machine is the producer; a record must hold a
+					request of 64 KiB and its identities, or srv_new() says
 					ZK_EINVAL */
 	struct zk_ring *from_leader; /* this machine is the consumer */
 	struct zk_hash_key key;      /* of the watch table and the address table: the same on every

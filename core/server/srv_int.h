@@ -37,7 +37,11 @@ enum {
 	SRV_TOUCH_RECORD = 512,    /* sessions per MSG_TOUCH */
 	SRV_ASKS_MAX = 2,          /* gathers of this core's connections at a time */
 	SRV_GATHERS_MAX = SRV_ASKS_MAX * MSG_CORES_MAX,
-	SRV_LIST_STEP = 512,    /* names per turn of a long listing */
+	SRV_BODY_APART = 65536, /* a longer request is handed to the leader where it lies ... */
+	SRV_LENT_MAX = 64,      /* ... so many at a time */
+	SRV_JOB_STEP = 512,     /* names, operations, watches per turn of a long request */
+	SRV_JOBS_ROUND = 4,     /* turns per round */
+	SRV_DATA_STEP = 65536,  /* bytes of a long value per turn */
 	SRV_LIST_INLINE = 2048, /* children listed within one round */
 	SRV_ADDR_BYTES = 46,
 };
@@ -60,7 +64,7 @@ struct conn_out {
 	uint32_t head, n, cap;
 };
 
-struct srv_list_job; /* read_list.c: a listing that takes several rounds */
+struct srv_job; /* read_job.h: a request that takes several rounds */
 
 struct srv_conn {
 	struct srv *s;
@@ -83,12 +87,13 @@ struct srv_conn {
 	bool parked : 1;       /* in s->parked */
 	bool was_parked : 1;   /* ... while some of stop_left waited */
 	bool admitted : 1;     /* past the connection throttle */
+	bool deferring : 1;    /* events wait behind the reply of the job */
 	bool dropping : 1;     /* closed, and its watches are being taken away */
 	uint16_t ids_n;
 	uint8_t *ids; /* encoded identities, ids_n bytes */
 	/* s->run, stalled, parked, gated, doomed, dropping, detach, asks_wait */
 	struct zk_list link;
-	struct srv_list_job *job;
+	struct srv_job *job;
 	uint64_t last_ns;   /* when bytes came last */
 	uint64_t stop_ns;   /* since when the next stop_left bytes have been waiting */
 	uint64_t parked_ns; /* since when they have been waiting for the request throttle */
@@ -168,6 +173,12 @@ struct srv_fire {
 	const struct acl_list *acl; /* READ on it lets the event through; NULL: no check */
 };
 
+/** A request that the leader reads where it was collected. */
+struct srv_lent {
+	struct conn_in frame;
+	uint64_t put; /* behind its record on the ring */
+};
+
 struct srv_fires {
 	struct srv_fire line[SRV_FIRES_MAX]; /* [first, first + n), round and round */
 	uint32_t first, n;
@@ -198,10 +209,14 @@ struct srv {
 	bool turn;            /* the first of them may go on */
 	struct zk_list gated; /* until visible is what they have been told of */
 	struct zk_list doomed;
-	struct zk_list dropping;  /* closed, with watches */
-	struct zk_list detach;    /* MSG_DETACH owed */
-	struct zk_list asks_wait; /* four-letter words in line */
-	struct zk_list jobs;
+	struct zk_list dropping;            /* closed, with watches */
+	struct zk_list detach;              /* MSG_DETACH owed */
+	struct zk_list asks_wait;           /* four-letter words in line */
+	struct srv_lent lent[SRV_LENT_MAX]; /* [first, first + n), round and round */
+	uint32_t lent_first, lent_n;
+	struct zk_list jobs;      /* long requests ... */
+	struct zk_list jobs_wait; /* ... whose connections have output to send first */
+	uint64_t jobs_look_ns;
 	/* connections */
 	struct srv_conn **chunk;
 	uint32_t chunks_max, slots_used;
@@ -276,8 +291,14 @@ static inline void fire_settle(struct srv_conn *c)
 unsigned srv_messages(struct srv *s);
 /** Room for a record to the leader, header filled in; NULL: full. End with zk_ring_commit(). */
 void *srv_send(struct srv *s, enum msg_kind kind, size_t n, struct msg_conn conn);
+/** Is there room for another body that lies apart? */
+bool srv_lend_room(struct srv *s);
+/** The frame that @p c has collected is the leader's until it has released what was committed. */
+void srv_lend(struct srv_conn *c);
+void srv_lent_free(struct srv *s);
 /** Try to send MSG_DETACH; on a full ring the connection waits in s->detach. */
 void srv_detach(struct srv_conn *c);
+/** What the ring held up: MSG_DETACH, bodies that lie apart. */
 unsigned srv_detach_retry(struct srv *s);
 /** Take watches of closed connections away, some per round. */
 unsigned srv_drop_some(struct srv *s);
@@ -367,6 +388,8 @@ void conn_opened(struct srv_conn *c, const struct msg_session *m);
 uint8_t *out_room_slow(struct srv_conn *c, size_t n);
 void out_done_slow(struct srv_conn *c, size_t n);
 void out_put(struct srv_conn *c, const void *p, size_t n);
+/** Output whose memory changes hands when that saves a copy; *b is then empty. */
+void out_give(struct srv_conn *c, struct read_build *b);
 /** Give the spill to TCP. @return true when nothing is left. */
 bool out_drain(struct srv_conn *c);
 void out_free(struct srv_conn *c);
@@ -447,22 +470,24 @@ void read_error(struct srv_conn *c, int32_t xid, int32_t op, enum zk_err err);
 
 /* ---- read*.c: requests served here; every earlier request of the connection is answered ---- */
 
-void read_serve(struct srv_conn *c, struct read_req *q);
+/** CONN_STOP: no pin to be had now, ask again. */
+enum conn_take read_serve(struct srv_conn *c, struct read_req *q);
 /** Is READ (or any of @p perm) granted to the connection? */
 bool read_allowed(struct srv_conn *c, const struct acl_list *acl, int32_t perm);
 bool read_find(struct srv_conn *c, struct read_req *q, struct zk_span path, struct tree_ref *ref);
 /** Register; a failure closes the connection. @return false then. */
 bool read_watch_set(struct srv_conn *c, struct zk_span path, unsigned bits);
 
-void read_children(struct srv_conn *c, struct read_req *q);
-/** CONN_STOP: no pin to be had now, ask again. */
+enum conn_take read_children(struct srv_conn *c, struct read_req *q);
 enum conn_take read_all_children_number(struct srv_conn *c, struct read_req *q);
-unsigned read_jobs(struct srv *s); /* continue long listings */
+unsigned read_jobs(struct srv *s); /* continue long requests */
+/** The connection has sent what it owed. */
+void read_job_resume(struct srv_conn *c);
 void read_job_drop(struct srv_conn *c);
-/** Output that must wait behind a long listing's reply (c->job). */
+/** Output that must wait behind a long reply (c->deferring). */
 void read_job_defer(struct srv_conn *c, const void *p, size_t n);
 
-void read_multi(struct srv_conn *c, struct read_req *q);
+enum conn_take read_multi(struct srv_conn *c, struct read_req *q);
 void read_set_watches(struct srv_conn *c, struct read_req *q);
 void read_add_watch(struct srv_conn *c, struct read_req *q);
 void read_check_watches(struct srv_conn *c, struct read_req *q);
@@ -475,8 +500,8 @@ void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct z
 void build_start(struct read_build *b, struct srv *s);
 uint8_t *build_room_slow(struct read_build *b, size_t n);
 void build_free(struct read_build *b);
-/** Move out of the scratch buffer. */
-bool build_own(struct read_build *b);
+/** Move out of the scratch buffer, to @p cap bytes or more. */
+bool build_own(struct read_build *b, size_t cap);
 static inline uint8_t *build_room(struct read_build *b, size_t n)
 {
 	uint8_t *p;

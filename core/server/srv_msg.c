@@ -17,7 +17,7 @@ void event_send(struct srv_conn *c, uint64_t zxid, enum zk_event event, struct z
 	c->s->n.watch_bytes += ZK_REPLY_HEADER_BYTES + 12 + path.n;
 	c->s->n.packets_sent++;
 	c->sent++;
-	if (c->job) {
+	if (c->deferring) {
 		read_job_defer(c, head, sizeof(head));
 		read_job_defer(c, path.p, path.n);
 	} else if (path.n <= 1024) {
@@ -176,6 +176,47 @@ void *srv_send(struct srv *s, enum msg_kind kind, size_t n, struct msg_conn conn
 	return h;
 }
 
+/** Free the bodies that the leader has done with. */
+static void lent_back(struct srv *s)
+{
+	while (s->lent_n) { /* bound: SRV_LENT_MAX */
+		struct srv_lent *l = &s->lent[s->lent_first];
+
+		if (!zk_ring_given_back(s->conf.to_leader, l->put))
+			break;
+		zk_mem_free(s->conf.mem, l->frame.p, l->frame.cap);
+		s->lent_first = (s->lent_first + 1) % SRV_LENT_MAX;
+		s->lent_n--;
+	}
+}
+
+bool srv_lend_room(struct srv *s)
+{
+	lent_back(s);
+	return s->lent_n < SRV_LENT_MAX;
+}
+
+void srv_lend(struct srv_conn *c)
+{
+	struct srv *s = c->s;
+
+	zk_assert(s->lent_n < SRV_LENT_MAX);
+	s->lent[(s->lent_first + s->lent_n++) % SRV_LENT_MAX] =
+		(struct srv_lent){c->in, s->conf.to_leader->put};
+	c->in = (struct conn_in){0};
+	s->n.bodies_apart++;
+}
+
+void srv_lent_free(struct srv *s)
+{
+	for (; s->lent_n; s->lent_n--) {
+		const struct conn_in *in = &s->lent[s->lent_first].frame;
+
+		zk_mem_free(s->conf.mem, in->p, in->cap);
+		s->lent_first = (s->lent_first + 1) % SRV_LENT_MAX;
+	}
+}
+
 void srv_detach(struct srv_conn *c)
 {
 	struct srv *s = c->s;
@@ -218,6 +259,7 @@ unsigned srv_detach_retry(struct srv *s)
 {
 	unsigned work = 0;
 
+	lent_back(s);
 	while (!zk_list_empty(&s->detach)) { /* bound: the ring */
 		uint64_t full = s->n.ring_full;
 

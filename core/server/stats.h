@@ -59,7 +59,8 @@
 	X(out_full, "parser stops: unread output")                                                 \
 	X(behind_write, "parser stops: a read behind the connection's own write")                  \
 	X(gathers_late, "a four-letter word had to wait for others")                               \
-	X(lists_paused, "long listings continued in a later round")                                \
+	X(lists_paused, "long requests continued in a later round")                                \
+	X(bodies_apart, "long requests handed to the leader without a copy")                       \
 	X(memory_bytes, "memory of the core in use")                                               \
 	X(memory_limit_bytes, "and what there is")
 

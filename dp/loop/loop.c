@@ -11,7 +11,8 @@
 enum {
 	STEER_SLOTS = 512,
 	RING_MIN_BYTES = 4 << 20,  /* each way between a client core and the leader */
-	RECORD_EXTRA_BYTES = 8192, /* identities and fixed parts beside a frame of jute.maxbuffer */
+	RECORD_EXTRA_BYTES = 8192, /* identities and fixed parts beside a request or reply */
+	REPLY_BYTES = 16 << 20,
 	POOL_EXTRA_BYTES = 64,
 	POOL_RESERVE_SHARE = 8, /* of a pool stays free of connections' data: control packets */
 	OUT_SPILL_BYTES = 16 << 20,
@@ -75,9 +76,9 @@ static void add_poller(struct thread *t, const struct poller *p)
 	t->poller[t->pollers_n++] = *p;
 }
 
-static size_t ring_bytes(const struct loop *l, size_t factor)
+static size_t ring_bytes(size_t record)
 {
-	size_t want = 2 * (factor * l->conf.shared->jute_maxbuffer + RECORD_EXTRA_BYTES), n;
+	size_t want = 2 * (record + RECORD_EXTRA_BYTES), n;
 
 	for (n = RING_MIN_BYTES; n < want; n *= 2)
 		;
@@ -86,8 +87,12 @@ static size_t ring_bytes(const struct loop *l, size_t factor)
 
 static enum zk_err rings_new(struct loop *l)
 {
-	/* A multi's reply may be larger than its request: a setData of 23 bytes gives 77. */
-	size_t up = ring_bytes(l, 1), down = ring_bytes(l, 4);
+	/* Long requests are handed over by pointer. Replies are not: one may hold a path as long as
+	 * a frame, and a multi's may be larger than its request (a setData of 23 bytes gives 77),
+	 * which is followed up to REPLY_BYTES and refused above. */
+	size_t frame = l->conf.shared->jute_maxbuffer;
+	size_t reply = 4 * frame < REPLY_BYTES ? 4 * frame : REPLY_BYTES;
+	size_t up = ring_bytes(0), down = ring_bytes(reply > frame ? reply : frame);
 	enum zk_err err = ZK_EOK;
 
 	for (unsigned i = 0; i < l->conf.cores && err == ZK_EOK; i++) {

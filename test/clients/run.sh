@@ -21,12 +21,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/clients/lib/server.sh
 . "$here/lib/server.sh"
 default_tests=(zkcli zkcli_more java curator c_client kazoo node raw words watch_order history)
-default_tests+=(reaper pause)
+default_tests+=(reaper pause big)
 more_tests=()
 
 build=${BUILD:-$top/build/test/clients}
 
 reaper_check_ms=300
+big_bytes=33554432 # jute.maxbuffer: a system property of Apache's server and of Java clients
 variant= # of the server that runs now
 
 passed=0
@@ -86,6 +87,7 @@ java_cp=$java_cp:$jars/curator-framework.jar:$jars/curator-recipes.jar:$jars/slf
 build_test()
 {
 	case $1 in
+	big) build_java BigClient ;;
 	java) build_java JavaClient ;;
 	curator) build_java CuratorRecipes ;;
 	c_client) build_c c_client -DTHREADED -lzookeeper_mt ;;
@@ -99,7 +101,7 @@ build_test()
 variant_of()
 {
 	case $1 in
-	reaper) echo reaper ;;
+	reaper | big) echo "$1" ;;
 	pause) echo quick ;;
 	esac
 }
@@ -109,6 +111,10 @@ run_test()
 {
 	case $1 in
 	pause) in_ns timeout -k 5 120 env "ZK_PID=${server_pids[0]}" "$python" "$here/pause.py" ;;
+	big) in_ns timeout -k 5 120 "$python" "$here/big.py" &&
+		in_ns timeout -k 5 120 java "${java_opts[@]}" "-Djute.maxbuffer=$big_bytes" \
+			"-Dorg.slf4j.simpleLogger.logFile=$tmp/big.slf4j" \
+			-cp "$build/java:$java_cp" BigClient ;;
 	reaper) in_ns timeout -k 5 60 "$python" "$here/reaper.py" ;;
 	zkcli) in_ns timeout -k 5 120 "$python" "$here/zkcli.py" ;;
 	zkcli_more) in_ns timeout -k 5 60 "$python" "$here/zkcli_more.py" ;;
@@ -134,6 +140,10 @@ start_server()
 	conf[0]='tickTime=2000\nenforceQuota=true'
 	apache_opts=()
 	case $variant in
+	big)
+		conf[0]+="\njute.maxbuffer=$big_bytes"
+		apache_opts=("-Djute.maxbuffer=$big_bytes")
+		;;
 	reaper)
 		# The check interval is a system property in Apache and a line of zoo.cfg in zokor.
 		conf[0]+='\nextendedTypesEnabled=true'

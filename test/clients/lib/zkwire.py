@@ -9,6 +9,7 @@ HOST = os.environ.get("ZK_HOST", "127.181.0.1")
 PORT = int(os.environ.get("ZK_PORT", "2181"))
 KIND = os.environ.get("ZK_KIND", "zokor")
 LINE = os.environ.get("ZK_LINE", "3.9")
+FRAME_MAX = 1 << 26
 
 (CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL, GET_CHILDREN, SYNC) = range(1, 10)
 (PING, GET_CHILDREN2, CHECK, MULTI, CREATE2) = range(11, 16)
@@ -209,7 +210,7 @@ class Conn:
 
     def payload(self):
         size = struct.unpack(">i", self.take(4))[0]
-        if not 0 <= size <= 1 << 24:
+        if not 0 <= size <= FRAME_MAX:
             raise ValueError("frame of %d bytes" % size)
         return self.take(size)
 

@@ -421,7 +421,7 @@ static void on_request(struct fake *f, const struct msg_request *m)
 {
 	uint8_t body[4096];
 	const uint8_t *p = (const uint8_t *)(m + 1);
-	struct jute_in in = jute_in_of(zk_span_of(p + m->ids_bytes, m->body_bytes));
+	struct jute_in in = jute_in_of(msg_request_body(m));
 	struct jute_out out = jute_out_of(body, sizeof(body));
 	struct auth_ids ids;
 	struct msg_reply r = {.h = m->h,
