@@ -121,7 +121,8 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 		e.bytes = (struct zk_span){NULL, 0};
 	if (s->last_seq < l->head)
 		return leader_answer(l, &e) ? ZK_EOK : ZK_EAGAIN;
-
+	if (l->refusing)
+		return leader_turn_away(l, &r->h, r->session) ? ZK_EOK : ZK_EAGAIN;
 	if (!leader_room(l))
 		return ZK_EAGAIN;
 	if (e.err == ZK_EOK) {
@@ -158,6 +159,8 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 			     .pending_creates = s->ephemeral_zxid > leader_applied_zxid(l)};
 	struct prep_out out;
 
+	if (l->refusing)
+		return leader_turn_away(l, &r->h, r->session) ? ZK_EOK : ZK_EAGAIN;
 	if (!leader_room(l) || prep_request(&l->prep, &in, &out) != ZK_EOK)
 		return ZK_EAGAIN;
 	if (out.ephemeral)
@@ -273,8 +276,12 @@ unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms)
 	leader_log_flush(l);
 	if (l->head != l->tail)
 		work += leader_run(l, RUN_BUDGET);
-	work += leader_expire(l, wall_ms);
-	work += leader_reap(l, wall_ms);
+	if (l->refusing) {
+		work += leader_refuse_pending(l);
+	} else {
+		work += leader_expire(l, wall_ms);
+		work += leader_reap(l, wall_ms);
+	}
 	work += tree_collect(l->conf.tree, COLLECT_BUDGET);
 	leader_publish(l);
 	return work;
@@ -294,6 +301,8 @@ uint64_t leader_next_ns(const struct leader *l)
 {
 	uint64_t next = leader_expiry_next_ns(l);
 
+	if (l->refusing)
+		return l->now_ns + (l->refuse_at < l->refuse_end ? 0 : LEADER_REFUSING_NS);
 	if (stalled(l) && l->now_ns + LEADER_RETRY_NS < next)
 		next = l->now_ns + LEADER_RETRY_NS;
 	return next < l->reaper.next_ns ? next : l->reaper.next_ns;
@@ -327,6 +336,7 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 				     .reap_waits = leader_get(&c->reap_waits),
 				     .quota_exceeded = leader_get(&c->quota_exceeded),
 				     .quota_soft = leader_get(&c->quota_soft),
+				     .refused_log = leader_get(&c->refused_log),
 				     .digest_mismatches = leader_get(&c->digest_mismatches),
 				     .digest_mismatch_zxid = leader_get(&c->digest_mismatch_zxid),
 				     .holds = leader_get(&c->holds),

@@ -28,8 +28,8 @@ struct leader_log {
 	void *ctx;
 	/** Take one transaction: the log file's payload (spec/disk-format.md section 2), which is
 	 * header and body, and the digest of the tree unless it is an error or the tree keeps none.
-	 * Borrowed for the call. @return false when the stage is full: the leader keeps the request
-	 * and tries again. */
+	 * The bytes stay where they are until they are durable. @return false when the stage is
+	 * full: the leader keeps the request and tries again. */
 	bool (*append)(void *ctx, uint64_t zxid, struct zk_span txn);
 	/** The next transaction begins a new file. NULL: there are no files. */
 	void (*roll)(void *ctx);
@@ -87,6 +87,12 @@ unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms);
  * meanwhile: no session expires for as long again (bound: hold_max_ms in a row). */
 void leader_late(struct leader *l, uint64_t late_ns, uint64_t now_ns);
 
+/** The log takes nothing, or takes again: while it does not, no session expires and nothing is
+ * reaped, and every connection that waits for a write, or asks for one, is closed, as by a server
+ * that shuts down; what waits stays, to be logged if the log comes back. Reads, touches and
+ * reconnects go on. Leader core. */
+void leader_refuse(struct leader *l, bool refuse);
+
 /** When must leader_tick() run next? Absolute ns. */
 uint64_t leader_next_ns(const struct leader *l);
 
@@ -102,6 +108,7 @@ struct leader_stats {
 	uint64_t dropped;        /* requests of a session that has ended or moved */
 	uint64_t reaped;         /* deleteContainer transactions prepared, failed ones too */
 	uint64_t reap_waits;     /* how often one had to wait for room */
+	uint64_t refused_log;    /* requests turned away because the log takes nothing */
 	/* transactions after which the tree had another digest than they say, and the first one */
 	uint64_t digest_mismatches, digest_mismatch_zxid;
 	uint64_t quota_exceeded; /* writes refused: -125 */

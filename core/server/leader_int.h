@@ -21,7 +21,10 @@ enum entry_kind {
 	ENTRY_ANSWER  /* no transaction, only a reply in its place: sync, getEphemerals */
 };
 
-enum { LEADER_RETRY_NS = 100 * 1000 /* when something downstream is full */ };
+enum {
+	LEADER_RETRY_NS = 100 * 1000,      /* when something downstream is full */
+	LEADER_REFUSING_NS = 20 * 1000000, /* a tick while the log takes nothing */
+};
 
 struct entry {
 	uint64_t zxid; /* not of an ENTRY_ANSWER */
@@ -62,6 +65,7 @@ struct leader_counters {
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
 	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid, quota_exceeded,
 		quota_soft, holds, rolls_lost;
+	_Atomic uint64_t refused_log;
 };
 
 /* Summaries with percentiles, in ms. */
@@ -116,6 +120,9 @@ struct leader {
 	struct leader_core core[LEADER_CORES_MAX];
 	struct leader_roll roll;
 	struct leader_reaper reaper;
+	bool refusing;      /* the log takes nothing */
+	uint64_t refuse_at; /* entry whose connection is closed next, up to refuse_end */
+	uint64_t refuse_end;
 	struct leader_snap snap;
 	struct leader_counters count;
 	struct zk_metric metric[LEADER_METRICS];
@@ -172,6 +179,13 @@ bool leader_answer(struct leader *l, const struct entry *e);
 
 /** The fixed part of a reply with @p body bytes behind it. */
 void leader_reply_fill(struct msg_reply *m, const struct entry *e, uint64_t zxid, size_t body);
+
+/* leader_refuse.c */
+/** Close the connection that @p h names, which holds @p session (0 = none yet), unanswered: the log
+ *  takes nothing. False: its ring is full. */
+bool leader_turn_away(struct leader *l, const struct msg *h, uint64_t session);
+/** Close some of the connections that wait for a write. Returns how many. */
+unsigned leader_refuse_pending(struct leader *l);
 
 /* leader_ephemerals.c */
 /** Answer a getEphemerals whose turn it is. False: the ring is full. */

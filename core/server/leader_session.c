@@ -21,6 +21,8 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 	struct entry e = {.kind = ENTRY_OPEN, .to = m->h};
 	struct prep_out out;
 
+	if (l->refusing)
+		return leader_turn_away(l, &m->h, 0) ? ZK_EOK : ZK_EAGAIN;
 	if (!leader_room(l))
 		return ZK_EAGAIN;
 	struct session *s = session_new(&l->sessions, m->timeout_ms, l->now_ns);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/store/wal.h"
 
-#include "core/base/hash.h"
 #include "core/store/sum.h"
 #include "core/store/txnlog.h"
 
@@ -12,25 +11,9 @@ enum {
 
 /* ---- setting up ---------------------------------------------------------------------------- */
 
-static uint64_t random_below(struct wal *w, uint64_t n)
-{
-	w->random += UINT64_C(0x9e3779b97f4a7c15);
-	return n ? zk_mix64(w->random) % n : 0;
-}
-
-/* SyncRequestProcessor.resetSnapshotStats() */
-static void snapshot_count_anew(struct wal *w)
-{
-	uint64_t half_txns = w->conf.snap_count / 2, half_bytes = w->conf.snap_bytes / 2;
-
-	w->snap_txns = w->snap_bytes = 0;
-	w->snap_txns_max = half_txns + random_below(w, half_txns);
-	w->snap_bytes_max = half_bytes + random_below(w, half_bytes);
-}
-
 enum zk_err wal_init(struct wal *w, const struct wal_conf *conf, uint64_t last_zxid)
 {
-	*w = (struct wal){.conf = *conf, .random = conf->seed};
+	*w = (struct wal){.conf = *conf};
 	w->put.zxid = w->batch.zxid = w->durable.zxid = last_zxid;
 	for (unsigned i = 0; i < WAL_BUFS; i++) {
 		w->buf[i].p = zk_mem_alloc(conf->mem, WAL_BUF_BYTES);
@@ -39,7 +22,6 @@ enum zk_err wal_init(struct wal *w, const struct wal_conf *conf, uint64_t last_z
 			return ZK_ENOMEM;
 		}
 	}
-	snapshot_count_anew(w);
 	return ZK_EOK;
 }
 
@@ -221,19 +203,8 @@ void wal_roll(struct wal *w)
 
 static void count(struct wal *w, size_t bytes)
 {
-	bool many, large;
-
 	w->stats.txns++;
 	w->stats.bytes += bytes;
-	w->snap_txns++;
-	w->snap_bytes += bytes;
-	many = w->conf.snap_count && w->snap_txns > w->snap_txns_max;
-	large = w->conf.snap_bytes && w->snap_bytes > w->snap_bytes_max;
-	if (many || large) {
-		snapshot_count_anew(w);
-		w->snapshots_wanted++;
-		w->roll = true;
-	}
 	if (w->conf.size_limit && w->end > w->conf.size_limit)
 		w->roll = true;
 }

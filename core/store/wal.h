@@ -47,9 +47,6 @@ struct wal_conf {
 	void *clock;
 	uint64_t prealloc_bytes; /* preAllocSize; 0 = none */
 	uint64_t size_limit;     /* txnLogSizeLimitInKb; 0 = none */
-	uint32_t snap_count;     /* snapCount, >= 2; 0 = no snapshot is ever asked for by count */
-	uint64_t snap_bytes;     /* snapSizeLimitInKb; 0 = nor by size */
-	uint64_t seed;           /* of the randomisation of these two */
 	uint64_t slow_ns;        /* fsync.warningthresholdms */
 	bool no_sync;            /* forceSync=no: written counts as durable */
 };
@@ -106,9 +103,6 @@ struct wal {
 	} put, batch, durable;
 	unsigned batch_bufs; /* buffers of the batch still to be written */
 	uint64_t sync_began_ns;
-	/* since the last snapshot was asked for, and when the next one is */
-	uint64_t snap_txns, snap_bytes, snap_txns_max, snap_bytes_max;
-	uint64_t random, snapshots_wanted;
 	struct wal_fault fault;
 	struct wal_stats stats;
 };
@@ -143,13 +137,6 @@ ZK_MUST_USE enum zk_err wal_retry(struct wal *w);
 static inline uint64_t wal_durable(const struct wal *w)
 {
 	return w->durable.zxid;
-}
-
-/** How often snapCount or snapSizeLimitInKb has been passed: each time the log has rolled, and a
- * snapshot is to be taken (SyncRequestProcessor.shouldSnapshot()). Only grows. */
-static inline uint64_t wal_snapshots_wanted(const struct wal *w)
-{
-	return w->snapshots_wanted;
 }
 
 #endif

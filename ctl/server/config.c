@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/server/config.h"
 #include "core/base/hash.h"
+#include "core/store/wal.h"
 #include "ctl/server/config_int.h"
 
 #include <errno.h>
@@ -86,6 +87,9 @@ static void defaults(struct config *c)
 		.jute_maxbuffer = 0xfffff,
 		.sessionless_timeout_ms = 10000,
 		.digest_enabled = true,
+		.prealloc_bytes = WAL_PREALLOC_DEFAULT,
+		.fsync_warning_ms = 1000,
+		.force_sync = true,
 		.reap_interval_ms = 60000,
 		.reap_per_minute = 10000,
 		.four_letter_words = "srvr",
@@ -415,6 +419,11 @@ void config_print(const struct config *c, FILE *out)
 	fprintf(out, "jute.maxbuffer=%u\nnio.sessionlessCnxnTimeout=%u\n", c->jute_maxbuffer,
 		c->sessionless_timeout_ms);
 	fprintf(out, "digest.enabled=%s\n", c->digest_enabled ? "true" : "false");
+	fprintf(out, "preAllocSize=%llu\ntxnLogSizeLimitInKb=%lld\n",
+		(unsigned long long)c->prealloc_bytes >> 10,
+		c->log_size_limit ? (long long)(c->log_size_limit >> 10) : -1);
+	fprintf(out, "forceSync=%s\nfsync.warningthresholdms=%u\n", c->force_sync ? "yes" : "no",
+		c->fsync_warning_ms);
 	fprintf(out, "znode.container.checkIntervalMs=%u\nznode.container.maxPerMinute=%u\n",
 		c->reap_interval_ms, c->reap_per_minute);
 	fprintf(out, "znode.container.maxNeverUsedIntervalMs=%llu\n",

@@ -47,6 +47,9 @@ struct config {
 	bool digest_enabled;                        /* of the tree, in log and snapshots */
 	uint32_t reap_interval_ms, reap_per_minute; /* znode.container.*: the reaper */
 	uint64_t reap_never_used_ms;                /* 0 = never */
+	uint64_t prealloc_bytes, log_size_limit;    /* preAllocSize, txnLogSizeLimitInKb; 0 = off */
+	uint32_t fsync_warning_ms;
+	bool force_sync;
 	char super_digest[128];
 
 	/* ours */

@@ -39,6 +39,25 @@ static const char *set_java_u64(struct config_ctx *x, const struct key *k, const
 	return why;
 }
 
+/* Long.getLong() of a size in KiB, kept in bytes; what is not above zero turns it off. */
+static const char *set_java_kib(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, k->min, k->max, &v);
+
+	if (!why)
+		*(uint64_t *)FIELD(x, k) = v > 0 ? (uint64_t)v << 10 : 0;
+	return why;
+}
+
+/* FileTxnLog.forceSync: anything but "no" is yes. */
+static const char *set_force_sync(struct config_ctx *x, const struct key *k, const char *value)
+{
+	(void)k;
+	x->c->force_sync = strcmp(value, "no") != 0;
+	return NULL;
+}
+
 /* Integer.getInteger() */
 static const char *set_java_u32(struct config_ctx *x, const struct key *k, const char *value)
 {
@@ -492,6 +511,10 @@ static const struct key property_keys[] = {
 	KEYF("extendedTypesEnabled", set_java_bool, extended_types),
 	KEYF("digest.enabled", set_java_bool, digest_enabled),
 	KEYF("enforceQuota", set_java_bool, enforce_quota),
+	KEYN("preAllocSize", set_java_kib, prealloc_bytes, INT32_MIN, INT32_MAX),
+	KEYN("txnLogSizeLimitInKb", set_java_kib, log_size_limit, INT32_MIN, INT32_MAX),
+	KEY("forceSync", set_force_sync),
+	KEYN("fsync.warningthresholdms", set_java_u32, fsync_warning_ms, 0, INT32_MAX),
 	KEYN("nio.sessionlessCnxnTimeout", set_u32, sessionless_timeout_ms, 1, INT32_MAX),
 	KEYN("znode.container.checkIntervalMs", set_java_u32, reap_interval_ms, 1, INT32_MAX),
 	KEYN("znode.container.maxPerMinute", set_java_u32, reap_per_minute, 1, INT32_MAX),
@@ -503,14 +526,10 @@ static const struct key property_keys[] = {
 
 /* Accepted, without effect here so far. */
 static const char *const other_properties[] = {
-	"preAllocSize",
 	"snapCount",
 	"snapSizeLimitInKb",
-	"txnLogSizeLimitInKb",
 	"commitLogCount",
 	"snapshotSizeFactor",
-	"forceSync",
-	"fsync.warningthresholdms",
 	"flushDelay",
 	"maxWriteQueuePollTime",
 	"maxBatchSize",

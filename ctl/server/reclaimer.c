@@ -2,20 +2,7 @@
 #include "ctl/server/reclaimer.h"
 #include "core/rcu.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-
-void helper_affinity(const struct config_cpus *cpus)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	for (unsigned i = 0; i < cpus->n; i++)
-		CPU_SET(cpus->cpu[i], &set);
-	(void)sched_setaffinity(0, sizeof(set), &set); /* a wish: it works without */
-}
 
 /* Batches in the ring now wait together: one grace period serves them all. */
 static unsigned one_period(struct reclaimer *r)
@@ -61,26 +48,11 @@ static void *reclaimer_main(void *arg)
 enum zk_err reclaimer_start(struct reclaimer *r, struct lead_garbage *garbage, struct waker *leader,
 			    const struct config_cpus *cpus)
 {
-	sigset_t all, old;
-	cpu_set_t mine;
-	int rc;
-
 	r->garbage = garbage;
 	r->leader = leader;
 	atomic_init(&r->stop, false);
 	atomic_init(&r->batches, 0);
-	/* A new thread inherits mask and affinity of its creator. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (sched_getaffinity(0, sizeof(mine), &mine) != 0)
-		CPU_ZERO(&mine);
-	helper_affinity(cpus);
-	rc = pthread_create(&r->id, NULL, reclaimer_main, r);
-	if (CPU_COUNT(&mine) > 0)
-		(void)sched_setaffinity(0, sizeof(mine), &mine);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = rc;
-	return rc == 0 ? ZK_EOK : ZK_EIO;
+	return helper_start(&r->id, reclaimer_main, r, cpus);
 }
 
 void reclaimer_stop(struct reclaimer *r)

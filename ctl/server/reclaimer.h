@@ -3,11 +3,9 @@
 #ifndef ZK_CTL_RECLAIMER_H
 #define ZK_CTL_RECLAIMER_H
 
-#include "core/base/err.h"
-#include "ctl/server/config.h"
+#include "ctl/server/helper.h"
 #include "dp/loop/lead.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,8 +23,5 @@ ZK_MUST_USE enum zk_err reclaimer_start(struct reclaimer *r, struct lead_garbage
 
 /** Stop and join; batches may stay in both rings. After the pollers. Main thread. */
 void reclaimer_stop(struct reclaimer *r);
-
-/** Pin the calling thread to @p cpus. */
-void helper_affinity(const struct config_cpus *cpus);
 
 #endif

@@ -199,6 +199,7 @@ static enum zk_err start_loop(struct server *s)
 		.core_memory_bytes = c->core_memory,
 		.shared = s->shared,
 		.tree = s->tree,
+		.log_in_memory = true,
 		.leader = {.server_id = 1,
 			   .tick_ms = c->tick_ms,
 			   .hold_max_ms = (uint32_t)c->max_session_timeout_ms,

@@ -7,7 +7,7 @@
 struct lead {
 	struct lead_conf conf;
 	struct leader *leader;
-	struct logstage log;
+	struct logstage *log; /* conf.log */
 	struct tree *tree;
 	struct tree_garbage *freeing; /* back from the reclaimer, partly freed */
 	struct tree_garbage *handing; /* taken from the tree, not yet in the ring */
@@ -148,11 +148,12 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 	int64_t wall = 0;
 	unsigned work, applied;
 
+	leader_refuse(l->leader, logstage_health(l->log) != LOGSTAGE_GOOD);
 	work = read_rings(l, now_ns, &wall);
 	if (now_ns >= leader_next_ns(l->leader))
 		work += leader_tick(l->leader, now_ns, wall_ms(&wall));
-	logstage_end(&l->log);
-	applied = leader_durable(l->leader, logstage_durable(&l->log), LEAD_APPLY, now_ns);
+	logstage_end(l->log);
+	applied = leader_durable(l->leader, logstage_durable(l->log), LEAD_APPLY, now_ns);
 	if (applied)
 		count(&l->stats.applied, applied);
 	publish(l);
@@ -176,7 +177,7 @@ uint64_t lead_next_ns(void *ctx)
 	struct lead *l = ctx;
 	uint64_t next = leader_next_ns(l->leader);
 
-	if (l->blocked || l->freeing || leader_applied_zxid(l->leader) < logstage_durable(&l->log))
+	if (l->blocked || l->freeing || leader_applied_zxid(l->leader) < logstage_durable(l->log))
 		return 0;
 	return next;
 }
@@ -192,8 +193,9 @@ enum zk_err lead_new(const struct lead_conf *conf, uint64_t now_ns, struct lead 
 	memset(l, 0, sizeof(*l));
 	l->conf = *conf;
 	l->tree = conf->leader.tree;
-	logstage_init(&l->log, LEAD_BATCH * LEADER_CORES_MAX);
-	l->conf.leader.log = (struct leader_log){.ctx = &l->log, .append = logstage_append};
+	l->log = conf->log;
+	l->conf.leader.log = (struct leader_log){
+		.ctx = l->log, .append = logstage_append, .roll = logstage_roll};
 	err = leader_new(&l->conf.leader, now_ns, &l->leader);
 	if (err != ZK_EOK) {
 		zk_mem_free(mem, l, sizeof(*l));

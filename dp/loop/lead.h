@@ -34,6 +34,7 @@ struct lead_conf {
 	struct zk_ring *from_core[LEADER_CORES_MAX];
 	struct waker *waker[LEADER_CORES_MAX]; /* of the thread that runs core i */
 	struct lead_garbage *garbage;
+	struct logstage *log;
 };
 
 /** Written by the leader core, read by anyone, relaxed. */

@@ -33,6 +33,7 @@ struct loop {
 	struct zk_mem mem; /* rings: main thread only */
 	struct eal_arena lead_mem;
 	struct lead_garbage garbage;
+	struct logstage log;
 	struct lead *lead;
 	struct thread *lead_thread;
 	unsigned threads_n, started;
@@ -125,9 +126,13 @@ static enum zk_err threads_new(struct loop *l)
 
 static enum zk_err lead_make(struct loop *l, uint64_t now)
 {
-	struct lead_conf lc = {.leader = l->conf.leader, .garbage = &l->garbage};
+	struct lead_conf lc = {.leader = l->conf.leader, .garbage = &l->garbage, .log = &l->log};
 	enum zk_err err;
 
+	err = logstage_init(&l->log, &l->mem, l->conf.leader.pending_max,
+			    tree_last_zxid(l->conf.tree), l->conf.log_in_memory);
+	if (err != ZK_EOK)
+		return err;
 	lc.leader.tree = l->conf.tree;
 	lc.leader.mem = &l->lead_mem.arena.mem;
 	lc.leader.cores = l->conf.cores;
@@ -337,6 +342,7 @@ bool loop_free(struct loop *l)
 		eal_arena_close(&l->core[i].mem);
 	}
 	lead_free(l->lead);
+	logstage_fini(&l->log);
 	eal_arena_close(&l->lead_mem);
 	for (unsigned i = 0; i < l->conf.cores; i++) {
 		struct core *c = &l->core[i];
@@ -362,6 +368,11 @@ bool loop_free(struct loop *l)
 struct lead_garbage *loop_garbage(struct loop *l)
 {
 	return &l->garbage;
+}
+
+struct logstage *loop_log(struct loop *l)
+{
+	return &l->log;
 }
 
 struct waker *loop_leader_waker(struct loop *l)

@@ -34,6 +34,7 @@ struct loop_conf {
 	struct leader_conf leader;  /* rings, cores, mem, log are filled in */
 	struct tree *tree;
 	struct zk_hash_key srv_key;
+	bool log_in_memory; /* nothing becomes durable, and no log writer is needed */
 };
 
 struct loop;
@@ -60,6 +61,9 @@ bool loop_free(struct loop *l);
 /** Where the reclaimer finds its work, and whom it wakes when it hands batches back. */
 struct lead_garbage *loop_garbage(struct loop *l);
 struct waker *loop_leader_waker(struct loop *l);
+/** What the log writer takes from; unless log_in_memory it must run before loop_start() and until
+ * loop_stop(). */
+struct logstage *loop_log(struct loop *l);
 
 /** For summaries; relaxed counters. @p core < cores. */
 unsigned loop_cores(const struct loop *l);

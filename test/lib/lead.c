@@ -242,15 +242,21 @@ static struct msg head(uint16_t kind, unsigned core, uint32_t conn)
 	return (struct msg){.kind = kind, .core = (uint16_t)core, .conn = {conn, 1}};
 }
 
-uint64_t lead_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms)
+enum zk_err lead_ask_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms)
 {
 	struct msg_session m = {.h = head(MSG_SESSION_CREATE, core, conn),
 				.timeout_ms = timeout_ms};
+
+	return offer(d, &m, sizeof(m));
+}
+
+uint64_t lead_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms)
+{
 	size_t n = d->out_n;
 	bool late = d->late;
 
 	d->late = false;
-	zk_assert(offer(d, &m, sizeof(m)) == ZK_EOK);
+	zk_assert(lead_ask_session(d, core, conn, timeout_ms) == ZK_EOK);
 	d->late = late;
 	zk_assert(d->out_n > n && d->out[d->out_n - 1].kind == MSG_SESSION_OPENED);
 	return d->out[d->out_n - 1].session;

@@ -89,6 +89,8 @@ void lead_roll(struct lead *d, unsigned core, uint64_t hold_until_ns);
 
 /** Open a session on connection (core, index, 1); returns its id. */
 uint64_t lead_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms);
+/** ... or only ask for it. */
+enum zk_err lead_ask_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms);
 /** Offer a request; with late == false everything is durable at once and the ring is read. */
 enum zk_err lead_send(struct lead *d, unsigned core, uint32_t conn, uint64_t session, int32_t xid,
 		      int32_t op, struct zk_span body);

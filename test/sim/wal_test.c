@@ -194,7 +194,7 @@ static bool read_file(struct run *r, uint64_t start, bool last, uint64_t *zxid)
 	}
 	torn = step == TXNLOG_BAD || (step == TXNLOG_END && item.end >= TXNLOG_END_TORN);
 	/* Padding may be too short for a record. */
-	if (torn && !zeros(r->file + good, size - good))
+	if (torn && (size < good || !zeros(r->file + good, size - good)))
 		r->torn++;
 	else
 		torn = false;
@@ -275,9 +275,6 @@ static struct wal_conf conf_of(struct run *r)
 		.clock = r,
 		.prealloc_bytes = prealloc[random_below(r, 5)],
 		.size_limit = random_below(r, 3) ? 0 : 30000,
-		.snap_count = random_below(r, 2) ? 0 : (uint32_t)(2 + random_below(r, 200)),
-		.snap_bytes = random_below(r, 2) ? 0 : 50000,
-		.seed = r->seed,
 	};
 }
 

@@ -3,3 +3,7 @@
 $(BUILD)/test/unit/ctl/config_test: $(call obj,ctl/server/config.c ctl/server/keys.c ctl/server/value.c \
 	ctl/server/props.c ctl/server/log.c dp/port/spec.c)
 $(BUILD)/test/unit/ctl/disk_test: $(call obj,ctl/server/disk.c)
+$(BUILD)/test/unit/ctl/logwriter_test: $(call obj,ctl/server/logwriter.c ctl/server/disk.c ctl/server/helper.c \
+	ctl/server/log.c ctl/server/config.c ctl/server/keys.c ctl/server/value.c ctl/server/props.c \
+	dp/port/spec.c dp/loop/logstage.c dp/loop/waker.c)
+tsan-run: $(BUILD)/test/unit/ctl/logwriter_test

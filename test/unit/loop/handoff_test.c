@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What cores hand each other: pointer rings, the wake-up protocol; and the log stage. */
+#include "core/base/endian.h"
 #include "dp/loop/logstage.h"
 #include "dp/loop/pring.h"
 #include "dp/loop/waker.h"
@@ -178,9 +179,11 @@ static void a_kick_needs_a_sleeper(void **state)
 static void the_log_stage_promises_at_the_end_of_a_batch(void **state)
 {
 	struct logstage s;
+	struct zk_mem mem;
 
 	(void)state;
-	logstage_init(&s, 2);
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(logstage_init(&s, &mem, 2, 0, true), ZK_EOK);
 	assert_int_equal(logstage_durable(&s), 0);
 	assert_true(logstage_append(&s, 1, zk_span_str("abc")));
 	assert_true(logstage_append(&s, 2, zk_span_str("de")));
@@ -195,6 +198,68 @@ static void the_log_stage_promises_at_the_end_of_a_batch(void **state)
 	assert_int_equal(s.txns, 3);
 	assert_int_equal(s.bytes, 6);
 	assert_int_equal(s.full, 1);
+	logstage_fini(&s);
+	assert_int_equal(mem.used_bytes, 0);
+}
+
+/* A writer that makes durable what it likes, in order, and goes back. */
+enum { STAGE_TXNS = 200000, STAGE_SLOTS = 64 };
+
+static void *stage_writer(void *arg)
+{
+	struct logstage *s = arg;
+	uint64_t seq = 0, safe = 0;
+
+	for (unsigned turn = 0; safe < STAGE_TXNS; turn++) {
+		const struct logstage_ref *ref = logstage_at(s, seq);
+
+		if (ref && seq - safe < 20) {
+			zk_assert(ref->zxid == 101 + seq && zk_get64(ref->txn.p) == ref->zxid);
+			zk_assert(ref->roll == (seq % 1000 == 7));
+			seq++;
+		} else if (turn % 37 == 5) {
+			seq = safe; /* write again what is not safe */
+		} else if (seq > safe) {
+			logstage_safe(s, ++safe);
+		} else {
+			sched_yield();
+		}
+	}
+	return NULL;
+}
+
+static void the_log_stage_hands_over_to_a_writer(void **state)
+{
+	static uint8_t bytes[STAGE_SLOTS][8];
+	struct logstage s;
+	struct zk_mem mem;
+	pthread_t id;
+	uint64_t put = 0, durable = 100;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(logstage_init(&s, &mem, STAGE_SLOTS, 100, false), ZK_EOK);
+	assert_int_equal(logstage_health(&s), LOGSTAGE_GOOD);
+	assert_int_equal(pthread_create(&id, NULL, stage_writer, &s), 0);
+	while (durable < 100 + STAGE_TXNS) {
+		if (put < STAGE_TXNS && put - (durable - 100) < STAGE_SLOTS) {
+			zk_put64(bytes[put % STAGE_SLOTS], 101 + put);
+			if (put % 1000 == 7)
+				logstage_roll(&s);
+			assert_true(logstage_append(&s, 101 + put,
+						    zk_span_of(bytes[put % STAGE_SLOTS], 8)));
+			put++;
+		} else {
+			logstage_end(&s);
+			if (put == STAGE_TXNS || put - (durable - 100) == STAGE_SLOTS)
+				sched_yield();
+			assert_true(logstage_durable(&s) >= durable);
+			durable = logstage_durable(&s);
+			assert_true(durable <= 100 + put);
+		}
+	}
+	assert_int_equal(pthread_join(id, NULL), 0);
+	logstage_fini(&s);
 }
 
 int main(void)
@@ -206,6 +271,7 @@ int main(void)
 		cmocka_unit_test(a_kick_needs_a_sleeper),
 		cmocka_unit_test(no_wakeup_is_lost),
 		cmocka_unit_test(the_log_stage_promises_at_the_end_of_a_batch),
+		cmocka_unit_test(the_log_stage_hands_over_to_a_writer),
 	};
 
 	return cmocka_run_group_tests_name("handoff", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the write-ahead log leaves in files, when it rolls, what it asks for. Crashes and failing
+/* What the write-ahead log leaves in files, when it rolls. Crashes and failing
  * disks: test/sim/wal_test.c. */
 #include "core/store/txnlog.h"
 #include "core/store/wal.h"
@@ -220,46 +220,6 @@ static void test_size_limit_rolls(void **state)
 	durable();
 	check_file("log.1", 1, 2, 487, &size);
 	check_file("log.3", 3, 3, 487, &size);
-	assert_int_equal(wal_snapshots_wanted(&wal), 0);
-}
-
-/* More than snapCount/2 + [0, snapCount/2) transactions, then the log has rolled. */
-static void test_snapshots_are_asked_for(void **state)
-{
-	struct wal_conf c = conf();
-	uint64_t z = 0, least = UINT64_MAX, most = 0;
-
-	(void)state;
-	c.snap_count = 20;
-	c.seed = 5;
-	assert_int_equal(wal_init(&wal, &c, 0), ZK_EOK);
-	for (unsigned i = 1; i <= 60; i++) {
-		uint64_t from = z, n;
-
-		while (wal_snapshots_wanted(&wal) < i)
-			put(++z, 50);
-		durable();
-		n = z - from;
-		least = n < least ? n : least;
-		most = n > most ? n : most;
-	}
-	assert_int_equal(least, 11);
-	assert_int_equal(most, 20);
-	assert_int_equal(wal.stats.segments, 60);
-}
-
-static void test_snapshots_by_size(void **state)
-{
-	struct wal_conf c = conf();
-	uint64_t z = 0;
-
-	(void)state;
-	c.snap_bytes = 100000;
-	assert_int_equal(wal_init(&wal, &c, 0), ZK_EOK);
-	while (wal_snapshots_wanted(&wal) == 0)
-		put(++z, 1000);
-	durable();
-	assert_in_range(z, 50, 100);
 }
 
 /* jute.maxbuffer may be 16 MiB: far more than the buffers hold. */
@@ -374,8 +334,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_file_is_appended_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size_limit_rolls, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_snapshots_are_asked_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_snapshots_by_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_larger_than_all_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_sync, setup, teardown),
