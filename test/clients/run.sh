@@ -21,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/clients/lib/server.sh
 . "$here/lib/server.sh"
 default_tests=(zkcli zkcli_more java curator c_client kazoo node raw words watch_order history)
-default_tests+=(reaper pause big)
+default_tests+=(reaper pause cores big)
 more_tests=()
 
 build=${BUILD:-$top/build/test/clients}
@@ -101,15 +101,25 @@ build_test()
 variant_of()
 {
 	case $1 in
-	reaper | big) echo "$1" ;;
+	reaper | big | cores) echo "$1" ;;
 	pause) echo quick ;;
 	esac
+}
+
+# How many client cores has the server of the test cores?
+cores()
+{
+	local map
+
+	map=$(sed -n 's/^dp.cores=//p' "$tmp/server0.cfg" | tail -n 1)
+	tr ',' '\n' <<<"${map:-0,1}" | wc -l
 }
 
 # What one test runs, in the namespace; the limits are far above what was seen.
 run_test()
 {
 	case $1 in
+	cores) in_ns timeout -k 5 120 env "ZK_CORES=$(cores)" "$python" "$here/cores.py" ;;
 	pause) in_ns timeout -k 5 120 env "ZK_PID=${server_pids[0]}" "$python" "$here/pause.py" ;;
 	big) in_ns timeout -k 5 120 "$python" "$here/big.py" &&
 		in_ns timeout -k 5 120 java "${java_opts[@]}" "-Djute.maxbuffer=$big_bytes" \
@@ -153,8 +163,10 @@ start_server()
 			conf[0]+="\nznode.container.checkIntervalMs=$reaper_check_ms"
 		fi
 		;;
-	quick) conf[0]='tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=20000' ;;
+	quick | cores) conf[0]='tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=20000' ;;
 	esac
+	# Without a mapping of the caller's, which comes later and counts.
+	[ "$variant:$kind" != cores:zokor ] || conf[0]+='\ndp.cores=0,1'
 	server_start 0 "$kind" "$zokor_address"
 	server_wait 0 && return 0
 	echo "FAIL the server${1:+ for $1} did not begin to serve"

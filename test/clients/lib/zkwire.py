@@ -169,7 +169,7 @@ class Closed(Exception):
 
 class Conn:
     def __init__(self, connect=True, timeout=15.0, nodelay=True, session_ms=10000, **kwargs):
-        self.sock = socket.create_connection((HOST, PORT), timeout=timeout)
+        self.sock = self.dial(timeout)
         if nodelay:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = bytearray()
@@ -185,6 +185,9 @@ class Conn:
             self.timeout, self.session, self.password = r.i32(), r.i64(), r.buf()
             self.connect_size = len(r.data)
             self.read_only = r.boolean() if r.left() else None
+
+    def dial(self, timeout):
+        return socket.create_connection((HOST, PORT), timeout=timeout)
 
     def __enter__(self):
         return self
