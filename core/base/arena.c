@@ -28,7 +28,15 @@ struct zk_arena_block {
 	struct zk_arena_block *next, *prev;
 };
 
-enum { ALIGN = 16, HEAD = 16, PAYLOAD_MIN = 16, FREE = 1, LINEAR_BITS = 8, STEP_BITS = 4 };
+enum {
+	ALIGN = 16,
+	HEAD = 16,
+	PAYLOAD_MIN = 16,
+	FREE = 1,
+	LINEAR_BITS = 8,
+	STEP_BITS = 4,
+	SAME_TRIES = 8
+};
 
 static size_t size_of(const struct zk_arena_block *b)
 {
@@ -112,8 +120,15 @@ static void bin_take(struct zk_arena *a, struct zk_arena_block *b)
 
 static struct zk_arena_block *bin_find(const struct zk_arena *a, size_t size)
 {
-	unsigned class, step;
+	unsigned class, step, tries = 0;
 
+	/* The hole that one of this size has left lies in a bin whose blocks are not all large
+	 * enough; without a look there it would be good for smaller ones only. */
+	bin_of(size, &class, &step);
+	for (struct zk_arena_block *b = a->free[class][step]; b && tries < SAME_TRIES;
+	     b = b->next, tries++)
+		if (size_of(b) >= size)
+			return b;
 	bin_of(round_to_bin(size), &class, &step);
 	if (class >= ZK_ARENA_CLASSES)
 		return NULL;

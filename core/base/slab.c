@@ -89,6 +89,14 @@ static bool region_add(struct zk_slab_pool *p)
 	return true;
 }
 
+bool zk_slab_pool_keep(struct zk_slab_pool *p, size_t bytes, unsigned regions)
+{
+	p->keep_chunks = (bytes + ZK_SLAB_CHUNK_BYTES - 1) / ZK_SLAB_CHUNK_BYTES;
+	while (p->free_chunks < p->keep_chunks && regions-- && region_add(p))
+		;
+	return p->free_chunks >= p->keep_chunks;
+}
+
 static struct zk_slab_chunk *chunk_take(struct zk_slab_pool *p)
 {
 	if (zk_list_empty(&p->regions_free) && !region_add(p))
@@ -122,7 +130,7 @@ static void chunk_give(struct zk_slab_pool *p, struct zk_slab_chunk *c)
 	zk_assert((g->free & (UINT64_C(1) << i)) == 0);
 	g->free |= UINT64_C(1) << i;
 	p->free_chunks++;
-	if (g->free == ALL_CHUNKS && p->free_chunks > ZK_SLAB_REGION_CHUNKS)
+	if (g->free == ALL_CHUNKS && p->free_chunks > ZK_SLAB_REGION_CHUNKS + p->keep_chunks)
 		region_free(p, g);
 }
 

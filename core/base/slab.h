@@ -15,6 +15,7 @@
 #include "core/base/list.h"
 #include "core/mem.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct zk_slab_pool {
 	struct zk_list regions_free; /* regions with a free chunk */
 	struct zk_list regions_full;
 	size_t free_chunks;
+	size_t keep_chunks; /* so many free ones stay beside the usual */
 };
 
 struct zk_slab {
@@ -50,6 +52,10 @@ void zk_slab_pool_fini(struct zk_slab_pool *p);
 
 /** Bytes in chunks no slab uses. */
 size_t zk_slab_pool_free_bytes(const struct zk_slab_pool *p);
+
+/** Let at least @p bytes of free chunks stay when they are there, and add regions, at most @p
+ * regions of them, while there are fewer. @return whether there are as many now. */
+bool zk_slab_pool_keep(struct zk_slab_pool *p, size_t bytes, unsigned regions);
 
 /** @p obj_bytes: a multiple of 16, at most ZK_SLAB_OBJ_MAX. Objects are aligned to 16, and to 64 if
  * their size is a multiple of 64. @p p: borrowed. */

@@ -9,6 +9,13 @@ enum {
 	COST_FACTOR = 12,
 	COST_KNEE_BYTES = 65536, /* above it the bytes are mostly data */
 	SPARE_OBJS = 256,
+	/* A change of a node that is there: its new version and its parent's, and one record. */
+	STEP_BYTES = 448,
+	STEP_DIRECT_BYTES = 64,
+	STEPS_MIN_BYTES = 8 * ZK_SLAB_CHUNK_BYTES, /* each size class fills a chunk of its own */
+	STEPS_MIN_DIRECT_BYTES = 64 << 10,         /* segments of the change log */
+	PLENTY = 4, /* with so many times the need left, fragments do not matter */
+	REGIONS_A_TIME = 4 /* added at once: bound */,
 	RESERVE_MIN_BYTES = 2 * ZK_SLAB_REGION_BYTES,
 	RESERVE_SHARE = 32,
 	SHORT_SHARE = 8,
@@ -109,26 +116,68 @@ bool tree_alloc_short(const struct tree_alloc *a)
 	return tree_alloc_left(a) < a->mem->limit_bytes / SHORT_SHARE + reserve(a);
 }
 
-bool tree_alloc_room(const struct tree_alloc *a, size_t bytes, size_t node_bytes,
-		     size_t version_bytes)
+/* What the ends of @p owned nodes will take: whoever owns them may end at any time. */
+static size_t owed(uint64_t owned)
+{
+	return (size_t)owned * STEP_BYTES;
+}
+
+static size_t owed_direct(uint64_t owned)
+{
+	return (size_t)owned * STEP_DIRECT_BYTES;
+}
+
+bool tree_alloc_room(struct tree_alloc *a, size_t bytes, size_t node_bytes, size_t version_bytes,
+		     uint64_t owned)
 {
 	const struct zk_mem *m = a->mem;
 	size_t knee = bytes < COST_KNEE_BYTES ? bytes : COST_KNEE_BYTES;
-	size_t cost = bytes + COST_FACTOR * knee;
+	size_t base = reserve(a) - reserve_direct(a) + owed(owned);
+	size_t small = COST_FACTOR * knee + base;
+	size_t direct = bytes + reserve_direct(a) + owed_direct(owned);
 
 	if (m->limit_bytes == 0)
 		return true;
 
 	size_t left = m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0;
-	size_t chunks = zk_slab_pool_free_bytes(&a->pool);
 
-	if (node_bytes > TREE_ALLOC_SLAB_MAX) /* chunks are no help for large objects */
-		return left >= cost + reserve(a);
-	if (left < reserve_direct(a))
-		return false;
-	if (left + chunks >= cost + reserve(a))
+	if (left / PLENTY >= small + direct) {
+		(void)zk_slab_pool_keep(&a->pool, 0, 0);
 		return true;
+	}
+	/* Near the limit only chunks in hand count, for large objects leave fragments that no
+	 * region fits in. */
+	size_t regions = left > direct ? (left - direct) / ZK_SLAB_REGION_BYTES : 0;
+	bool some = regions > REGIONS_A_TIME;
+	bool have = zk_slab_pool_keep(&a->pool, small, some ? REGIONS_A_TIME : (unsigned)regions);
+
+	left = m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0;
+	if (left < direct)
+		return false;
+	if (have || (some && left + zk_slab_pool_free_bytes(&a->pool) >= small + direct))
+		return true; /* the rest with the next ones */
 	/* nothing new to be had, but holes that fit, and half the reserve for the rest */
-	return left + chunks >= reserve(a) / 2 && spare(a, node_bytes) >= SPARE_OBJS + bytes / 40 &&
+	return node_bytes <= TREE_ALLOC_SLAB_MAX &&
+	       zk_slab_pool_free_bytes(&a->pool) >= base / 2 + owed(owned) / 2 &&
+	       spare(a, node_bytes) >= SPARE_OBJS + bytes / 40 &&
 	       spare(a, version_bytes) >= SPARE_OBJS + bytes / 20;
+}
+
+bool tree_alloc_steps(const struct tree_alloc *a, uint64_t steps, uint64_t owned)
+{
+	const struct zk_mem *m = a->mem;
+	size_t small = owed(steps + owned) + STEPS_MIN_BYTES;
+	size_t direct = owed_direct(steps + owned) + STEPS_MIN_DIRECT_BYTES;
+
+	if (m->limit_bytes == 0)
+		return true;
+
+	size_t left = m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0;
+
+	if (left < direct)
+		return false;
+	return zk_slab_pool_free_bytes(&a->pool) + (left - direct) / ZK_SLAB_REGION_BYTES *
+							   ZK_SLAB_REGION_CHUNKS *
+							   ZK_SLAB_CHUNK_BYTES >=
+	       small;
 }

@@ -38,8 +38,13 @@ size_t tree_alloc_left(const struct tree_alloc *a);
 bool tree_alloc_short(const struct tree_alloc *a);
 
 /** Room for @p bytes of path, data and ACL not yet applied, with the reserve for deletes and
- * bookkeeping left alone? */
-bool tree_alloc_room(const struct tree_alloc *a, size_t bytes, size_t node_bytes,
-		     size_t version_bytes);
+ * bookkeeping left alone, and what the ends of the sessions' @p owned nodes will take? Near the
+ * limit it lays chunks by: at most a few regions. */
+bool tree_alloc_room(struct tree_alloc *a, size_t bytes, size_t node_bytes, size_t version_bytes,
+		     uint64_t owned);
+
+/** Room for @p steps changes of nodes that are there, without data, beside the ends of @p owned
+ * nodes? The reserve is for these. */
+bool tree_alloc_steps(const struct tree_alloc *a, uint64_t steps, uint64_t owned);
 
 #endif

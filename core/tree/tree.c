@@ -95,7 +95,9 @@ void tree_version_free(struct tree *t, struct tree_version *v)
 void tree_memory_note(struct tree *t)
 {
 	/* relaxed: a number to look at */
-	atomic_store_explicit(&t->count.memory_bytes, t->mem->used_bytes, memory_order_relaxed);
+	atomic_store_explicit(&t->count.memory_bytes,
+			      t->mem->used_bytes - zk_slab_pool_free_bytes(&t->alloc.pool),
+			      memory_order_relaxed);
 }
 
 /* ---- construction --- */

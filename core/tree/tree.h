@@ -199,7 +199,15 @@ uint64_t tree_digest(const struct tree *t);
 
 /** Is there memory for writes whose paths, data and ACLs take @p bytes? Count everything that was
  * accepted and is not applied yet. Deletes need not ask: a reserve is kept for them. */
-bool tree_can_take(const struct tree *t, size_t bytes);
+bool tree_can_take(struct tree *t, size_t bytes);
+
+/** Is there memory for @p steps changes of nodes that are there, no data counted: deletes, the
+ * parents' new versions, records? @p owned of them are ephemeral nodes, for whose end memory is
+ * kept. Count everything that was accepted and is not applied yet. Apply core. */
+bool tree_can_step(const struct tree *t, uint64_t steps, uint64_t owned);
+
+/** Will memory come back without another write? Apply core. */
+bool tree_reclaims(const struct tree *t);
 
 /** Nodes whose owner is @p session, newest state. Start with *cursor = NULL; false at the end. No
  * change of the tree in between. Apply core. */

@@ -197,7 +197,12 @@ bool tree_find_newest(const struct tree *t, struct zk_span path, struct tree_ref
 	return tree_find(t, path, UINT64_MAX, out);
 }
 
-bool tree_can_take(const struct tree *t, size_t bytes)
+static uint64_t ephemerals(const struct tree *t)
+{
+	return atomic_load_explicit(&t->count.ephemerals, memory_order_relaxed); /* own store */
+}
+
+bool tree_can_take(struct tree *t, size_t bytes)
 {
 	size_t node = tree_node_bytes(bytes);
 	size_t version = tree_version_bytes(bytes < TREE_INLINE_MAX ? bytes : TREE_INLINE_MAX);
@@ -205,7 +210,22 @@ bool tree_can_take(const struct tree *t, size_t bytes)
 	/* a version of zookeeper_stats for each write, half of what it costs otherwise */
 	if (t->quotas.marked)
 		bytes += bytes / 2;
-	return tree_alloc_room(&t->alloc, bytes, node, version);
+	return tree_alloc_room(&t->alloc, bytes, node, version, ephemerals(t));
+}
+
+bool tree_can_step(const struct tree *t, uint64_t steps, uint64_t owned)
+{
+	uint64_t all = ephemerals(t);
+
+	if (t->quotas.marked) /* and a version of zookeeper_stats */
+		steps += steps / 2;
+	return tree_alloc_steps(&t->alloc, steps, all > owned ? all - owned : 0);
+}
+
+bool tree_reclaims(const struct tree *t)
+{
+	return t->retire_first || t->unlinked.versions || t->unlinked.nodes || t->unlinked.kids ||
+	       t->batches_out || t->log.oldest != t->log.newest;
 }
 
 static struct tree_node *node_find(const struct tree *t, struct zk_span path)

@@ -138,6 +138,15 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 	}
 	if (!pending_room(&p->pending, q.changes) || !promises_room(&p->promises, q.changes))
 		return ZK_EAGAIN;
+	if (!prep_can_step(p, q.changes, 0)) {
+		/* What has been deleted is on its way back: nobody is refused for that. */
+		if (tree_reclaims(p->conf.tree) || txn_bytes_used(&p->bytes))
+			return ZK_EAGAIN;
+		p->refused_memory++;
+		q.err = ZK_SYSTEMERROR;
+		q.reply_bytes = 0;
+		q.changes = 0;
+	}
 	cap = q.bound < max ? q.bound : max;
 	for (;;) {
 		uint8_t *buf = prep_reserve(p, cap);
@@ -201,6 +210,8 @@ enum zk_err prep_create_session(struct prep *p, const struct prep_in *in, int32_
 
 	*out = (struct prep_out){0};
 	if (p->barrier_zxid > p->pending.applied)
+		return ZK_EAGAIN;
+	if (!prep_can_step(p, 0, 0) && tree_reclaims(p->conf.tree))
 		return ZK_EAGAIN;
 	buf = prep_reserve(p, PREP_SLACK_BYTES);
 	if (!buf)

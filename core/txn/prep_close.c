@@ -100,6 +100,9 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 	walk(&w);
 	bool listed = w.bytes + PREP_SLACK_BYTES <= max && 2 * (uint64_t)w.n <= p->pending.slab_max;
 
+	if (!prep_can_step(p, w.n, w.n) &&
+	    (tree_reclaims(p->conf.tree) || txn_bytes_used(&p->bytes)))
+		return ZK_EAGAIN; /* it has been kept, and is on its way back */
 	if (listed &&
 	    (!pending_room(&p->pending, 2 * (uint64_t)w.n) || !promises_room(&p->promises, w.n)))
 		return ZK_EAGAIN;

@@ -73,6 +73,14 @@ static inline void prep_put_header(const struct prep_in *in, int32_t type, struc
 					       .type = type});
 }
 
+/** Memory of the tree for @p steps more changes, @p owned of them ends of ephemeral nodes, beside
+ * what is pending? An error transaction is a step, too. A change has at least 14 bytes in a
+ * transaction and makes two steps at most. */
+static inline bool prep_can_step(const struct prep *p, uint64_t steps, uint64_t owned)
+{
+	return tree_can_step(p->conf.tree, txn_bytes_used(&p->bytes) / 7 + steps + 1, owned);
+}
+
 /** The largest prep_reserve(). */
 static inline size_t prep_bytes_max(const struct prep *p)
 {

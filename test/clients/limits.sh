@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Limits and throttles with real connections, each on a server with settings of its own.
+# Limits and throttles with real connections, each on a server with settings of its own; those of
+# memory on zokord only.
 #
 #   limits.sh [zokor|apache] [case ...]
 #
@@ -26,6 +27,14 @@ declare -A settings=(
 	[max_cnxns]="maxCnxns=3"
 	[jute_maxbuffer]="jute.maxbuffer=4096"
 )
+# zokord's own
+small="tree.memoryLimit=64M dp.coreMemory=64M dp.maxConnections=1500"
+own=(memory_small_nodes memory_values memory_acls memory_growing_sets memory_ephemerals memory_multi
+	core_watches core_connections core_slow_readers)
+for c in "${own[@]}"; do
+	settings[$c]=$small
+done
+settings[core_slow_readers]+=" dp.txPackets=1024 dp.rxPackets=1024"
 cases=(large_requests outstanding request_throttle throttled_op connection_throttle
 	weighed_connections dropped_by_chance max_client_cnxns max_cnxns jute_maxbuffer)
 
@@ -36,6 +45,7 @@ zokor | apache)
 	shift
 	;;
 esac
+[ "$kind" = apache ] || cases+=("${own[@]}")
 [ $# -eq 0 ] || cases=("$@")
 server_binary "$kind"
 lab_open zkl
@@ -70,7 +80,9 @@ for c in "${cases[@]}"; do
 		server_stop 0
 		continue
 	fi
-	out=$(in_ns timeout -k 5 60 "$python" "$here/limits.py" "$c" 2>&1)
+	program=limits.py
+	[[ " ${own[*]} " != *" $c "* ]] || program=memory.py
+	out=$(in_ns timeout -k 5 120 "$python" "$here/$program" "$c" 2>&1)
 	status=$?
 	echo "$out"
 	if [ $status -ne 0 ] || ! grep -q "^ok $c" <<<"$out"; then

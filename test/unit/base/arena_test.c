@@ -95,11 +95,45 @@ static void limits(void **state)
 	zk_mem_free(&a.mem, p, 0);
 }
 
+/* A hole of just the size is found again, also when its bin begins below that size: else regions of
+ * slabs that come back between small blocks that stay are lost for ever. */
+static void same_size_again(void **state)
+{
+	enum { N = 32, SIZE = 10000 + 16 };
+	size_t bytes = N * (SIZE + 200);
+	uint8_t *base = malloc(bytes);
+	void *big[N], *small[N];
+	struct zk_arena a;
+
+	(void)state;
+	assert_int_equal(zk_arena_init(&a, base, bytes, 0), ZK_EOK);
+	for (unsigned i = 0; i < N; i++) {
+		big[i] = zk_mem_alloc(&a.mem, SIZE);
+		small[i] = zk_mem_alloc(&a.mem, 64);
+		assert_true(big[i] && small[i]);
+	}
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < N; i++)
+			zk_mem_free(&a.mem, big[i], SIZE);
+		for (unsigned i = 0; i < N; i++) {
+			big[i] = zk_mem_alloc(&a.mem, SIZE);
+			assert_non_null(big[i]);
+		}
+	}
+	for (unsigned i = 0; i < N; i++) {
+		zk_mem_free(&a.mem, big[i], SIZE);
+		zk_mem_free(&a.mem, small[i], 64);
+	}
+	assert_int_equal(a.mem.used_bytes, 0);
+	free(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(same_size_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

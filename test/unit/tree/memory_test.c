@@ -115,6 +115,90 @@ static void memory_limit(void **state)
 	assert_int_equal(f.mem.used_bytes, 0);
 }
 
+static void small_tree(struct fix *f)
+{
+	struct tree_conf conf = fix_conf(&f->mem);
+
+	zk_mem_init_heap(&f->mem, 32u << 20);
+	conf.index_slots = 16384;
+	assert_int_equal(tree_new(&conf, &f->t), ZK_EOK);
+	f->r = tree_reader_add(f->t);
+}
+
+static void small_tree_end(struct fix *f)
+{
+	catch_up(f);
+	collect_all(f);
+	assert_int_equal(stats(f).nodes, 4);
+	tree_free(f->t);
+	assert_int_equal(f->mem.used_bytes, 0);
+}
+
+/* A full tree whose deletes come faster than memory comes back: they have to wait, and not one
+ * step that was allowed runs dry. */
+static void reclaim_is_late(void **state)
+{
+	struct fix f = {.zxid = 0};
+	unsigned n = 0, waits = 0;
+
+	(void)state;
+	small_tree(&f);
+	while (take_one(&f, n, 60))
+		if (++n % 64 == 0) {
+			catch_up(&f);
+			collect_all(&f);
+		}
+	assert_true(n > 20000);
+	for (unsigned i = 0; i < n; i++) {
+		char path[32];
+
+		if (!tree_can_step(f.t, 1, 0)) {
+			waits++;
+			assert_true(tree_reclaims(f.t));
+			catch_up(&f);
+			collect_all(&f);
+			assert_true(tree_can_step(f.t, 1, 0));
+		}
+		begin(&f);
+		snprintf(path, sizeof(path), "/n%07u", i);
+		ok(del(&f, path));
+		tree_end(f.t);
+	}
+	assert_true(waits > 0);
+	small_tree_end(&f);
+}
+
+/* What the end of a session takes is kept, however many nodes it owns. */
+static void owned_ends(void **state)
+{
+	struct fix f = {.zxid = 0};
+	unsigned n = 0;
+	char path[32];
+
+	(void)state;
+	small_tree(&f);
+	for (; tree_can_take(f.t, 40); n++) {
+		begin(&f);
+		snprintf(path, sizeof(path), "/e%07u", n);
+		ok(tree_create(f.t, zk_span_str(path), zk_span_of("", 0), none, 7, -1));
+		tree_end(f.t);
+		if (n % 64 == 0) {
+			catch_up(&f);
+			collect_all(&f);
+		}
+	}
+	assert_true(n > 10000);
+	printf("%u owned nodes within %zu of %zu\n", n, f.mem.used_bytes, f.mem.limit_bytes);
+	assert_true(tree_can_step(f.t, n, n));
+	begin(&f);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "/e%07u", i);
+		ok(del(&f, path));
+	}
+	tree_end(f.t);
+	small_tree_end(&f);
+}
+
 static void sizes(void **state)
 {
 	struct fix *f;
@@ -163,6 +247,8 @@ int main(void)
 		T(sizes),
 		cmocka_unit_test(new_without_memory),
 		cmocka_unit_test(memory_limit),
+		cmocka_unit_test(reclaim_is_late),
+		cmocka_unit_test(owned_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
