@@ -547,6 +547,7 @@ void words_mntr(struct srv *s, struct words_out *o);
 void words_quota(struct srv *s, struct words_out *o); /* part of mntr */
 void words_conf(struct srv *s, struct words_out *o);
 void words_dirs(struct srv *s, struct words_out *o);
+void words_hash(struct srv *s, struct words_out *o);
 void words_conn(const struct srv_conn *c, bool brief, struct words_out *o);
 /** As Java's Date.toString() in UTC. */
 void words_date(int64_t wall_ms, struct words_out *o);

@@ -89,8 +89,9 @@ static void words_here(struct srv_conn *c, enum srv_word word, struct words_out 
 			(int64_t)(atomic_load_explicit(&s->sh->trace_mask, memory_order_relaxed) ^
 				  SRV_TRACE_MASK));
 		break;
-	default:                                  /* the others need every core, or more bytes */
-		zk_assert(word == SRV_WORD_HASH); /* no digests are logged: no lines */
+	default: /* the others need every core, or more bytes */
+		zk_assert(word == SRV_WORD_HASH);
+		words_hash(s, o);
 	}
 }
 

@@ -132,6 +132,7 @@ static void put_leader(const struct srv *s, struct words_out *o)
 	put_u64(o, "stale_sessions_expired", ls.expired);
 	put_u64(o, "proposal_count", ls.proposals);
 	put_u64(o, "commit_count", ls.commits);
+	put_u64(o, "digest_mismatches_count", ls.digest_mismatches);
 	/* ours */
 	put_u64(o, "memory_refused_writes", ls.refused_memory);
 	put_u64(o, "size_refused_writes", ls.refused_size);
@@ -241,7 +242,6 @@ static const char *const never[] = {
 	"add_dead_watcher_stall_time",
 	"dead_watchers_queued",
 	"dead_watchers_cleared",
-	"digest_mismatches_count",
 	"ensemble_auth_success",
 	"ensemble_auth_fail",
 	"ensemble_auth_skip",

@@ -95,6 +95,15 @@ void words_dirs(struct srv *s, struct words_out *o)
 	words_printf(o, "logdir_size: %" PRIu64 "\n", os.log_dir_bytes);
 }
 
+void words_hash(struct srv *s, struct words_out *o)
+{
+	struct tree_digest_at at[TREE_DIGESTS_MAX];
+	unsigned n = tree_digest_history(s->tree, at, TREE_DIGESTS_MAX);
+
+	for (unsigned i = 0; i < n; i++)
+		words_printf(o, "%" PRIx64 ": %" PRId64 "\n", at[i].zxid, (int64_t)at[i].digest);
+}
+
 /** Apache's short names (Request.op2String and FinalRequestProcessor). */
 static const char *op_name(int32_t op)
 {

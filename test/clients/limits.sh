@@ -10,7 +10,7 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=lib/server.sh
+# shellcheck source=test/clients/lib/server.sh
 . "$here/lib/server.sh"
 
 declare -A settings=(

@@ -274,6 +274,29 @@ def word_conf():
 
 
 @case
+def word_hash():
+    """The digest of the tree at every zxid that 128 divides."""
+    def lines():
+        out = []
+        for line in zk.four_letters("hash").split("\n")[:-1]:
+            check(re.fullmatch(r"[0-9a-f]+: -?\d+", line), "line of hash: %r", line)
+            out.append((int(line.split(":")[0], 16), int(line.split(": ")[1])))
+        return out
+
+    with Conn() as c:
+        made(c, node("hash"))
+        before = len(lines())
+        for n in range(300):
+            zxid = c.call(zk.SET_DATA, zk.set_data(node("hash"), b"%d" % n)).zxid
+        got = lines()
+        same([z for z, _ in got], list(range(128, zxid + 1, 128)), "zxids")
+        check(len(got) >= before + 2, "hash does not grow")
+        same(len({d for _, d in got[before:]}), len(got) - before, "different digests")
+        for z, d in got:
+            check(-(1 << 63) <= d < 1 << 63, "digest %d", d)
+
+
+@case
 def words_about_watches():
     with Conn() as c:
         path = node("wch")
