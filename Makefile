@@ -158,7 +158,7 @@ sim: $(filter $(BUILD)/test/sim/%,$(UNIT_BIN))
 	@SEEDS=$(SEEDS) FROM=$(FROM) test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
 
 # The thread sanitizer sees what runs on several threads: the rings and the tree.
-TSAN_TESTS := unit/base/ring_test unit/base/metric_test unit/tree/torture_test unit/tree/snap_torture_test
+TSAN_TESTS := unit/base/ring_test unit/base/metric_test unit/server/throttle_test unit/tree/torture_test unit/tree/snap_torture_test
 tsan:
 	@$(MAKE) --no-print-directory SAN=thread tsan-run
 .PHONY: tsan-run

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/loop/client.h"
 #include "dp/loop/client_int.h"
+#include "dp/net/stats.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,19 @@ static void wake_others(struct client *c)
 	}
 }
 
+/* What the stack counts for itself, for who asks from another thread. */
+static void publish_pressure(struct client *c)
+{
+	const struct net_stats *n = net_stats_get(c->net);
+
+	/* partner: relaxed loads, figures only */
+	atomic_store_explicit(&c->stats.packet_waits, n->tcp_snd_mem_waits + n->tcp_snd_share_waits,
+			      memory_order_relaxed);
+	atomic_store_explicit(&c->stats.packet_drops,
+			      n->pool_empty + n->tcp_rcv_mem_dropped + n->tcp_conn_mem,
+			      memory_order_relaxed);
+}
+
 unsigned client_poll(void *ctx, uint64_t now_ns)
 {
 	struct client *c = ctx;
@@ -170,6 +184,8 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 	work += client_transmit(c);
 	wake_others(c);
 	client_count(&c->stats.rounds, 1);
+	if (work)
+		publish_pressure(c);
 	if (work)
 		client_count(&c->stats.busy_rounds, 1);
 	return work;

@@ -46,7 +46,9 @@ struct client_conf {
 	X(tx_full, "rounds that left frames for the next: device or ring full")                    \
 	X(accepted, "connections accepted")                                                        \
 	X(refused, "connections reset at once: limit")                                             \
-	X(syn_refused, "SYNs refused: draining or maxCnxns")
+	X(syn_refused, "SYNs refused: draining or maxCnxns")                                       \
+	X(packet_waits, "writes that had to wait for packets")                                     \
+	X(packet_drops, "packets dropped and connections lost for want of packets or records")
 
 struct client_stats {
 #define CLIENT_STAT(name, text) _Atomic uint64_t name;

@@ -239,6 +239,29 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 	return ZK_EOK;
 }
 
+static uint64_t packet_waits(void *ctx)
+{
+	const struct loop *l = ctx;
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < l->conf.cores; i++)
+		/* partner: the core's relaxed stores */
+		n += atomic_load_explicit(&client_stats_of(l->core[i].client)->packet_waits,
+					  memory_order_relaxed);
+	return n;
+}
+
+static uint64_t packet_drops(void *ctx)
+{
+	const struct loop *l = ctx;
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < l->conf.cores; i++)
+		n += atomic_load_explicit(&client_stats_of(l->core[i].client)->packet_drops,
+					  memory_order_relaxed);
+	return n;
+}
+
 static enum zk_err build(struct loop *l, char *why)
 {
 	uint64_t now = eal_now_ns();
@@ -259,6 +282,8 @@ static enum zk_err build(struct loop *l, char *why)
 		if (err != ZK_EOK)
 			return failed(why, "client core", err);
 	}
+	metrics_call(&l->conf.shared->metrics, "packet_memory_waits", packet_waits, l);
+	metrics_call(&l->conf.shared->metrics, "packet_memory_drops", packet_drops, l);
 	return ZK_EOK;
 }
 

@@ -197,6 +197,15 @@ def four_or_nothing(word):
 
 
 @case
+def trace_mask():
+    """4lw.commands.whitelist=*"""
+    same(zk.four_letters("gtmk"), "306", "gtmk")
+    for mask in (0, 306, -1, 1 << 62):
+        same(zk.four_letters("stmk", zk.i64(mask)), str(mask), "stmk")
+        same(zk.four_letters("gtmk"), str(mask), "gtmk after stmk")
+
+
+@case
 def jute_maxbuffer():
     """jute.maxbuffer=4096"""
     with Conn() as c:

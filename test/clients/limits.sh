@@ -25,10 +25,11 @@ declare -A settings=(
 		connection_throttle_freeze_time=0 connection_throttle_drop_increase=1"
 	[max_client_cnxns]="maxClientCnxns=3"
 	[max_cnxns]="maxCnxns=3"
+	[trace_mask]="4lw.commands.whitelist=*"
 	[jute_maxbuffer]="jute.maxbuffer=4096"
 )
-# zokord's own
-small="tree.memoryLimit=64M dp.coreMemory=64M dp.maxConnections=1500"
+# zokord's own; one core, so that its share is everything
+small="dp.cores=0 tree.memoryLimit=64M dp.coreMemory=64M dp.maxConnections=1500"
 own=(memory_small_nodes memory_values memory_acls memory_growing_sets memory_ephemerals memory_multi
 	core_watches core_connections core_slow_readers)
 for c in "${own[@]}"; do
@@ -36,7 +37,8 @@ for c in "${own[@]}"; do
 done
 settings[core_slow_readers]+=" dp.txPackets=1024 dp.rxPackets=1024"
 cases=(large_requests outstanding request_throttle throttled_op connection_throttle
-	weighed_connections dropped_by_chance max_client_cnxns max_cnxns jute_maxbuffer)
+	weighed_connections dropped_by_chance max_client_cnxns max_cnxns
+	trace_mask jute_maxbuffer)
 
 kind=zokor
 case ${1:-} in
@@ -67,13 +69,15 @@ for c in "${cases[@]}"; do
 	conf[0]=tickTime=2000
 	apache_opts=()
 	rm -rf "$tmp/data0"
+	set -f # a value may be an asterisk
 	for s in ${settings[$c]}; do
 		case $kind:$s in
-		*:maxClientCnxns=* | zokor:*) conf[0]+="\n$s" ;;
+		*:maxClientCnxns=* | *:4lw.* | zokor:*) conf[0]+="\n$s" ;;
 		apache:jute.*) apache_opts+=("-D$s") ;;
 		apache:*) apache_opts+=("-Dzookeeper.$s") ;;
 		esac
 	done
+	set +f
 	server_start 0 "$kind" "$zokor_address"
 	if ! server_wait 0; then
 		bad "$c" "the server did not begin to serve"

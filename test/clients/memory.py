@@ -301,7 +301,9 @@ def core_slow_readers():
             others_go_on()
         dead = sum(1 for c in slow if gone(c))
         counted = figure("memory_refused_connections") + figure("connections_overrun")
-        check(dead > 0 and counted >= dead, "%d closed, %d counted", dead, counted)
+        check(figure("packet_memory_waits") > 0, "packet_memory_waits")
+        check(counted >= dead, "%d closed, %d counted", dead, counted)
+        check(figure("core_memory_bytes") <= LIMIT, "core_memory_bytes")
         for c in slow:
             c.sock.close()
         until(lambda: figure("num_alive_connections") <= 1, "they are gone", 30)

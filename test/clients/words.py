@@ -316,8 +316,11 @@ def words_that_are_left():
     text = zk.four_letters("envi")
     check(text.startswith("Environment:\n"), "envi begins with %r", text[:40])
     keys = [line.split("=", 1)[0] for line in text.strip().split("\n")[1:]]
-    for key in ("zookeeper.version", "host.name", "os.name", "os.arch", "user.dir"):
-        check(key in keys, "envi has no %s", key)
+    same(keys, ["zookeeper.version", "host.name"] +
+         ["java." + k for k in ("version", "vendor", "home", "class.path", "library.path",
+                                "io.tmpdir", "compiler")] +
+         ["os.name", "os.arch", "os.version", "user.name", "user.home", "user.dir"] +
+         ["os.memory." + k for k in ("free", "max", "total")], "keys of envi")
     with Conn() as c:
         made(c, node("dumped"), flags=1)
         text = zk.four_letters("dump")
