@@ -36,8 +36,9 @@ CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c))
 NET_SRC := $(sort $(wildcard dp/net/*.c dp/net/tcp/*.c))
 PORT_SRC := $(sort $(wildcard dp/port/*.c dp/eal/*.c dp/tel/*.c))
 LOOP_SRC := $(sort $(wildcard dp/loop/*.c))
-SERVER_SRC := $(sort $(wildcard ctl/server/*.c))
-TOOL_SRC := $(sort $(wildcard ctl/tool/*.c))
+# ctl/common: what zokord and zokorctl share.
+SERVER_SRC := $(sort $(wildcard ctl/server/*.c ctl/common/*.c))
+TOOL_SRC := $(sort $(wildcard ctl/tool/*.c ctl/common/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 TESTLIB_SRC := $(sort $(wildcard test/lib/*.c))
 
@@ -118,7 +119,7 @@ $(foreach l,$(LIBS) server testlib,$(eval $(call LIB_RULE,$(l))))
 
 $(BUILD)/zokord: $(call lib,server) $(call lib,loop) $(call lib,net) $(call lib,port) $(call lib,core)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -luring -ldeflate -lz -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(DPDK_LIBS) $(URCU_LIBS) -lmnl -lcrypto -luring -ldeflate -lz -lsnappy -lpthread -o $@
 
 $(BUILD)/zokorctl: $(call obj,$(TOOL_SRC)) $(call lib,core)
 	$(call say,LD,$@)
@@ -182,7 +183,7 @@ arch: $(foreach l,$(LIBS),$(call lib,$(l)))
 tidy: all
 	@test/arch/tidy.sh $(BUILD)
 
-LINT_C := $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC)
+LINT_C := $(sort $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC))
 LINT_H := $(sort $(wildcard core/*.h core/*/*.h dp/*/*.h dp/*/*/*.h ctl/*/*.h bench/*.h test/*/*.h test/*/*/*.h))
 LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c))
 LINT_SH := $(sort $(wildcard test/*/*/*.sh test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)

@@ -9,6 +9,20 @@ enum {
 	RUN_BUDGET = 64      /* left-over applies per tick */
 };
 
+static bool restore_sessions(struct leader *l, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < l->conf.restored_n; i++) {
+		const struct snap_session *s = &l->conf.restored[i];
+
+		if (!session_restore(&l->sessions, s->id, s->timeout_ms, now_ns))
+			return false;
+	}
+	leader_set(&l->count.sessions, l->sessions.n);
+	l->conf.restored = NULL;
+	l->conf.restored_n = 0;
+	return true;
+}
+
 static enum zk_err init(struct leader *l, uint64_t now_ns)
 {
 	const struct leader_conf *c = &l->conf;
@@ -35,7 +49,13 @@ static enum zk_err init(struct leader *l, uint64_t now_ns)
 				 now_ns);
 	if (err != ZK_EOK)
 		goto no_sessions;
+	if (!restore_sessions(l, now_ns)) {
+		err = ZK_ENOMEM;
+		goto no_restore;
+	}
 	return ZK_EOK;
+no_restore:
+	session_table_fini(&l->sessions);
 no_sessions:
 	prep_fini(&l->prep);
 no_prep:

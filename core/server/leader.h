@@ -48,9 +48,12 @@ struct leader_conf {
 	 * 40000. The longest session time-out. */
 	uint32_t hold_max_ms;
 	uint32_t sessions_max; /* 0 = LEADER_SESSIONS_MAX */
-	uint32_t pending_max;  /* transactions between prep and apply */
-	bool extended_types;   /* extendedTypesEnabled: TTL nodes */
-	bool enforce_quota;    /* enforceQuota: hard limits refuse writes */
+	/* those that recovery has found; borrowed for leader_new() */
+	const struct snap_session *restored;
+	uint32_t restored_n;
+	uint32_t pending_max; /* transactions between prep and apply */
+	bool extended_types;  /* extendedTypesEnabled: TTL nodes */
+	bool enforce_quota;   /* enforceQuota: hard limits refuse writes */
 	/* znode.container.*: checkIntervalMs, 0 = 60000; maxPerMinute, 0 = 10000;
 	 * maxNeverUsedIntervalMs, 0 = a container that never had a child stays */
 	uint32_t reap_interval_ms, reap_per_minute;

@@ -87,17 +87,15 @@ static uint32_t record_take(struct session_table *t)
 	return *chunk ? ++t->used : 0;
 }
 
-struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_t now_ns)
+static struct session *session_add(struct session_table *t, uint64_t id, int32_t timeout_ms,
+				   uint64_t now_ns)
 {
-	uint32_t i = record_take(t);
+	uint32_t i = record_take(t), *head = head_of(t, id);
+	struct session *s;
 
 	if (!i)
 		return NULL;
-
-	struct session *s = at(t, i);
-	uint64_t id = t->next_id++;
-	uint32_t *head = head_of(t, id);
-
+	s = at(t, i);
 	*s = (struct session){.id = id,
 			      .timeout_ms = timeout_ms,
 			      .created_timeout_ms = timeout_ms,
@@ -107,6 +105,24 @@ struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_
 	zk_list_init(&s->link);
 	session_touch(t, s, now_ns);
 	return s;
+}
+
+struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_t now_ns)
+{
+	struct session *s = session_add(t, t->next_id, timeout_ms, now_ns);
+
+	if (s)
+		t->next_id++;
+	return s;
+}
+
+struct session *session_restore(struct session_table *t, uint64_t id, int32_t timeout_ms,
+				uint64_t now_ns)
+{
+	/* The clock that ids begin with starts anew with the machine. */
+	if (id >> 56 == t->next_id >> 56 && id >= t->next_id)
+		t->next_id = id + 1;
+	return session_add(t, id, timeout_ms, now_ns);
 }
 
 struct session *session_find(const struct session_table *t, uint64_t id)

@@ -63,6 +63,11 @@ uint64_t session_first_id(uint8_t server_id, uint64_t now_ns);
  * constant. */
 struct session *session_new(struct session_table *t, int32_t timeout_ms, uint64_t now_ns);
 
+/** One that was there before this server started, with all its time ahead; ids of this server's own
+ * new sessions stay above it. NULL: as many as allowed, or no memory. @p id must be new. */
+struct session *session_restore(struct session_table *t, uint64_t id, int32_t timeout_ms,
+				uint64_t now_ns);
+
 /** NULL: unknown. Bound: the hash chain. */
 struct session *session_find(const struct session_table *t, uint64_t id);
 

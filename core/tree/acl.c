@@ -137,6 +137,11 @@ const struct acl_list *acl_intern(struct acl_cache *c, struct zk_span jute)
 	return &l->pub;
 }
 
+uint64_t acl_refs(const struct acl_list *l)
+{
+	return cached_of(l)->refs;
+}
+
 void acl_ref(const struct acl_list *l)
 {
 	struct acl_cached *c = cached_of(l);

@@ -31,6 +31,9 @@ void acl_cache_fini(struct acl_cache *c);
  * Bound: its length. */
 const struct acl_list *acl_intern(struct acl_cache *c, struct zk_span jute);
 
+/** How many references there are. */
+uint64_t acl_refs(const struct acl_list *l);
+
 void acl_ref(const struct acl_list *l);
 /** Drop a reference; the last one frees the list. */
 void acl_unref(struct acl_cache *c, const struct acl_list *l);

@@ -181,3 +181,14 @@ bool tree_alloc_steps(const struct tree_alloc *a, uint64_t steps, uint64_t owned
 							   ZK_SLAB_CHUNK_BYTES >=
 	       small;
 }
+
+bool tree_alloc_reserved(const struct tree_alloc *a)
+{
+	const struct zk_mem *m = a->mem;
+	size_t left;
+
+	if (m->limit_bytes == 0)
+		return true;
+	left = m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0;
+	return left + zk_slab_pool_free_bytes(&a->pool) >= reserve(a) / 2;
+}

@@ -37,6 +37,9 @@ size_t tree_alloc_left(const struct tree_alloc *a);
 /** Is less left than an eighth of the limit above the reserve? */
 bool tree_alloc_short(const struct tree_alloc *a);
 
+/** Is half the reserve or more there? What a loaded tree must leave. */
+bool tree_alloc_reserved(const struct tree_alloc *a);
+
 /** Room for @p bytes of path, data and ACL not yet applied, with the reserve for deletes and
  * bookkeeping left alone, and what the ends of the sessions' @p owned nodes will take? Near the
  * limit it lays chunks by: at most a few regions. */

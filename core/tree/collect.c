@@ -56,9 +56,7 @@ static bool kids_used(const struct tree_node *n)
 	return k && k->used;
 }
 
-/* Unlink a node whose tombstone the horizon has passed, and the parents that waited for it.
- * Returns how many. Bound: the depth of the tree. */
-static unsigned node_unlink(struct tree *t, struct tree_node *n)
+unsigned tree_node_unlink(struct tree *t, struct tree_node *n)
 {
 	unsigned done = 0;
 
@@ -121,7 +119,7 @@ unsigned tree_collect(struct tree *t, unsigned budget)
 		}
 		if ((v->flags & TREE_VERSION_TOMBSTONE) &&
 		    atomic_load_explicit(&v->node->newest, memory_order_relaxed) == v)
-			done += node_unlink(t, v->node);
+			done += tree_node_unlink(t, v->node);
 	}
 	return done;
 }

@@ -106,3 +106,15 @@ struct zk_list *tree_sessions_find(const struct tree_sessions *s, uint64_t sessi
 
 	return e ? &e->nodes : NULL;
 }
+
+bool tree_sessions_at(const struct tree_sessions *s, uint64_t bucket, uint64_t n, uint64_t *session)
+{
+	const struct tree_session *e = s->buckets[bucket];
+
+	while (e && n--)
+		e = e->next;
+	if (!e)
+		return false;
+	*session = e->id;
+	return true;
+}

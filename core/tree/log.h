@@ -24,11 +24,7 @@ enum { TREE_LOG_SEG_RECS = 511, TREE_LOG_SPARE_MAX = 4 };
 struct tree_log_rec {
 	uint64_t zxid;
 	uintptr_t node; /* and the kind in the two low bits */
-	union {
-		const struct acl_list *acl;
-		uint64_t digest; /* TREE_CHANGE_END */
-	};
-	const struct acl_list *parent_acl;
+	const struct acl_list *acl, *parent_acl;
 };
 
 struct tree_log_seg {

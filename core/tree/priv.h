@@ -108,7 +108,7 @@ struct tree_reader {
 	/* owner only */
 	_Alignas(ZK_CACHE_LINE) struct tree *tree;
 	struct tree_log_cursor cursor;
-	uint64_t end_zxid, end_digest; /* of the END record consumed last */
+	uint64_t end_zxid;             /* of the END record consumed last */
 	_Atomic uint64_t pins_refused; /* relaxed, counter */
 };
 
@@ -157,13 +157,16 @@ struct tree {
 	struct zk_list reap, reap_mark; /* container and TTL nodes; the mark ends a round */
 	struct tree_log log;
 	size_t changes_soft_max;
-	uint64_t zxid; /* of the open transaction, or the last */
+	uint64_t zxid;          /* of the open transaction, or the last */
+	uint64_t stamp;         /* of its versions: zxid, or 0 while the tree is being loaded */
+	struct tree_load *load; /* NULL: it is not */
 	int64_t time_ms;
 	bool open;
 	uint64_t last_zxid; /* of the last ended transaction */
 	uint64_t horizon;   /* as last computed */
 	uint64_t digest;    /* sum of the newest versions' */
 	bool digest_kept;
+	bool settled; /* the digest is that of last_zxid; false in replay over a fuzzy snapshot */
 	struct tree_version *retire_first, *retire_last;
 	struct tree_garbage unlinked;
 	unsigned batches_out;
@@ -284,6 +287,20 @@ void tree_quotas_fini(struct tree_quotas *s);
 void tree_quota_created(struct tree *t, struct tree_node *n);
 void tree_quota_deleted(struct tree *t, struct tree_node *n, uint32_t data_len);
 void tree_quota_changed(struct tree *t, const struct tree_node *n, uint32_t old_len);
+
+/** Free a node with its versions and child table, no reader left; its parent does not get to know.
+ */
+void tree_node_drop(struct tree *t, struct tree_node *n);
+
+/** Unlink a node whose tombstone the horizon has passed, and the parents that waited for it.
+ * Returns how many. Bound: the depth of the tree. */
+unsigned tree_node_unlink(struct tree *t, struct tree_node *n);
+
+/* load.c */
+/** Free what a replayed transaction has retired. Bound: that. */
+void tree_load_sweep(struct tree *t);
+/** Give up loading; the tree goes next. */
+void tree_load_drop(struct tree *t);
 
 /** The lowest visible zxid or pin of all readers, or hold; the last ended zxid when there is none.
  */

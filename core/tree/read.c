@@ -193,11 +193,6 @@ bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, un
 	return false;
 }
 
-uint64_t tree_reader_digest(const struct tree_reader *r)
-{
-	return r->end_digest;
-}
-
 int tree_pin_take(struct tree_reader *r, uint64_t zxid)
 {
 	zk_assert(zxid >= tree_visible(r) && zxid <= r->end_zxid);
@@ -245,14 +240,11 @@ bool tree_change_next(struct tree_reader *r, struct tree_change *out)
 		.zxid = rec->zxid,
 		.kind = (enum tree_change_kind)(rec->node & 3),
 		.node = (const struct tree_node *)(rec->node & ~(uintptr_t)3),
+		.acl = rec->acl,
+		.parent_acl = rec->parent_acl,
 	};
-	if (out->kind == TREE_CHANGE_END) {
-		out->digest = r->end_digest = rec->digest;
+	if (out->kind == TREE_CHANGE_END)
 		r->end_zxid = out->zxid;
-	} else {
-		out->acl = rec->acl;
-		out->parent_acl = rec->parent_acl;
-	}
 	return true;
 }
 

@@ -39,7 +39,7 @@ struct tree_version *tree_version_new(struct tree *t, size_t room)
 	if (!v)
 		return NULL;
 	memset(v, 0, sizeof(*v));
-	v->zxid = t->zxid;
+	v->zxid = t->stamp;
 	v->room = (uint16_t)room;
 	tree_count(&t->count.versions, 1);
 	return v;
@@ -155,7 +155,7 @@ static bool plant_all(struct tree *t)
 	       plant(t, zk, "/zookeeper/quota", open, 0);
 }
 
-static void node_drop(struct tree *t, struct tree_node *n)
+void tree_node_drop(struct tree *t, struct tree_node *n)
 {
 	/* own stores, no reader is left */
 	struct tree_kids *k = atomic_load_explicit(&n->kids, memory_order_relaxed);
@@ -204,7 +204,7 @@ static void drop_all(struct tree *t)
 	}
 	for (uint64_t i = 0; i <= t->index.mask; i++)
 		while ((n = tree_index_pop(&t->index, i)) != NULL)
-			node_drop(t, n);
+			tree_node_drop(t, n);
 }
 
 enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
@@ -222,6 +222,7 @@ enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
 	t->key = conf->key;
 	t->changes_soft_max = conf->changes_soft_max;
 	t->digest_kept = conf->digest;
+	t->settled = true;
 	tree_alloc_init(&t->alloc, conf->mem);
 	tree_reap_init(t);
 	tree_holds_init(t);
@@ -262,6 +263,8 @@ void tree_free(struct tree *t)
 	struct zk_mem *mem = t->mem;
 
 	zk_assert(!t->open && t->batches_out == 0);
+	if (t->load)
+		tree_load_drop(t);
 	drop_all(t);
 	tree_index_fini(&t->index, mem);
 	tree_log_fini(&t->log);
@@ -283,7 +286,6 @@ struct tree_reader *tree_reader_add(struct tree *t)
 	r->tree = t;
 	r->cursor = tree_log_cursor_new(&t->log);
 	r->end_zxid = t->last_zxid;
-	r->end_digest = t->digest;
 	/* the reader's thread starts after this */
 	atomic_init(&r->visible, t->last_zxid);
 	atomic_init(&r->consumed, r->cursor.next);

@@ -120,9 +120,6 @@ void tree_raw(struct tree_ref ref, struct tree_raw *out);
 bool tree_child_next(struct tree_ref parent, uint64_t zxid, uint64_t *cursor, unsigned budget,
 		     const struct tree_node **out_node);
 
-/** The digest of the tree as of the END record consumed last; 0 when it keeps none. Owner core. */
-uint64_t tree_reader_digest(const struct tree_reader *r);
-
 /** Keep the state at @p zxid, the reader's visible or a later END record consumed, until
  * tree_pin_drop(). @return pin index >= 0, or -1 when TREE_PINS_MAX are taken (counted). Owner
  * core. */
@@ -147,7 +144,6 @@ struct tree_change {
 	const struct tree_node *node;
 	const struct acl_list *acl;        /* the node's (deleted: the last one) */
 	const struct acl_list *parent_acl; /* created, deleted: the parent's; NULL for the root */
-	uint64_t digest;                   /* END: of the tree */
 };
 
 /** The next record for this reader; false when there is none. Owner core. Bound: constant. */

@@ -18,7 +18,7 @@ static bool is_live(const struct tree_version *v)
 
 static void retire_push(struct tree *t, struct tree_version *v)
 {
-	zk_assert(!(v->flags & TREE_VERSION_QUEUED) && v->zxid == t->zxid);
+	zk_assert(!(v->flags & TREE_VERSION_QUEUED) && v->zxid == t->stamp);
 	v->flags |= TREE_VERSION_QUEUED;
 	v->queue = NULL;
 	if (t->retire_last)
@@ -70,6 +70,21 @@ static size_t room_for(size_t n)
 	return n <= TREE_INLINE_MAX ? n : 0;
 }
 
+/* While the tree is being loaded nobody reads, so a version changes in place; only its room may
+ * not suit the new data. */
+static struct tree_version *version_renew(struct tree *t, struct tree_node *n, size_t room)
+{
+	struct tree_version *old = newest(n), *v;
+
+	if (!t->load || old->room == room || (old->flags & TREE_VERSION_QUEUED))
+		return old;
+	v = version_after(t, old, room);
+	/* no reader yet */
+	atomic_store_explicit(&n->newest, v, memory_order_relaxed);
+	tree_version_free(t, old);
+	return v;
+}
+
 /* The version of the open transaction, to be changed in place; nobody reads it before its end.
  * @p data: the new data, NULL keeps the old. */
 static struct tree_version *version_touch(struct tree *t, struct tree_node *n,
@@ -78,7 +93,7 @@ static struct tree_version *version_touch(struct tree *t, struct tree_node *n,
 	struct tree_version *old = newest(n), *v = old;
 
 	zk_assert(is_live(old));
-	if (old->zxid != t->zxid) {
+	if (old->zxid != t->stamp) {
 		v = version_after(t, old,
 				  data                              ? room_for(data->n)
 				  : old->data_k == TREE_DATA_INLINE ? old->data_len
@@ -94,6 +109,8 @@ static struct tree_version *version_touch(struct tree *t, struct tree_node *n,
 			}
 		}
 		version_link(t, n, v);
+	} else if (data) {
+		v = version_renew(t, n, room_for(data->n));
 	}
 	if (data)
 		must(tree_version_put_data(t, v, *data));
@@ -117,23 +134,29 @@ static void acl_replace(struct tree *t, struct tree_version *v, const struct acl
 	v->acl = acl;
 }
 
-/* ---- change log --- */
-
-static void log_put(struct tree *t, const struct tree_log_rec *r)
+static struct tree_version *acl_put(struct tree *t, struct tree_node *n, struct zk_span acl_jute)
 {
-	if ((t->log.appended - t->log.newest->first) == TREE_LOG_SEG_RECS)
-		tree_log_trim(&t->log, tree_log_lowest(t));
-	must(tree_log_append(&t->log, r));
+	struct tree_version *v = version_touch(t, n, NULL);
+	const struct acl_list *acl = acl_intern(&t->acls, acl_jute);
+
+	must(acl);
+	acl_replace(t, v, acl);
+	return v;
 }
+
+/* ---- change log --- */
 
 static void log_add(struct tree *t, enum tree_change_kind kind, const struct tree_node *n,
 		    const struct acl_list *acl, const struct acl_list *parent_acl)
 {
+	struct tree_log_rec r = {t->zxid, (uintptr_t)n | kind, acl, parent_acl};
+
 	zk_assert(((uintptr_t)n & 3) == 0);
-	log_put(t, &(struct tree_log_rec){.zxid = t->zxid,
-					  .node = (uintptr_t)n | kind,
-					  .acl = acl,
-					  .parent_acl = parent_acl});
+	if (t->load) /* nobody reads */
+		return;
+	if ((t->log.appended - t->log.newest->first) == TREE_LOG_SEG_RECS)
+		tree_log_trim(&t->log, tree_log_lowest(t));
+	must(tree_log_append(&t->log, &r));
 }
 
 uint64_t tree_log_lowest(const struct tree *t)
@@ -158,20 +181,23 @@ bool tree_changes_full(const struct tree *t)
 
 void tree_begin(struct tree *t, uint64_t zxid, int64_t time_ms)
 {
-	zk_assert(!t->open && zxid > t->last_zxid && zxid != TREE_PIN_FREE);
+	zk_assert(!t->open && (zxid > t->last_zxid || t->load) && zxid != TREE_PIN_FREE);
 	t->open = true;
 	t->zxid = zxid;
+	t->stamp = t->load ? 0 : zxid;
 	t->time_ms = time_ms;
 }
 
 void tree_end(struct tree *t)
 {
 	zk_assert(t->open);
-	log_put(t, &(struct tree_log_rec){
-			   .zxid = t->zxid, .node = TREE_CHANGE_END, .digest = t->digest});
+	log_add(t, TREE_CHANGE_END, NULL, NULL, NULL);
 	t->open = false;
-	t->last_zxid = t->zxid;
-	if (t->digest_kept && t->zxid % TREE_DIGEST_EVERY == 0)
+	if (t->load)
+		tree_load_sweep(t);
+	if (t->zxid > t->last_zxid)
+		t->last_zxid = t->zxid;
+	if (t->digest_kept && t->settled && t->zxid % TREE_DIGEST_EVERY == 0)
 		tree_past_add(t, t->zxid, t->digest);
 	tree_log_publish(&t->log);
 	tree_memory_note(t);
@@ -326,13 +352,16 @@ enum zk_err tree_create(struct tree *t, struct zk_span path, struct zk_span data
 	if (!parent_path(path, &up) || (parent = node_find_live(t, up)) == NULL)
 		return ZK_NONODE;
 	n = node_find(t, path);
-	if (n && is_live(newest(n)))
+	if (n && is_live(newest(n))) {
+		if (t->load) /* as DataTree does, in case the snapshot has not got the list */
+			acl_put(t, n, acl_jute);
 		return ZK_NODEEXISTS;
+	}
 
 	const struct acl_list *acl = acl_intern(&t->acls, acl_jute);
 
 	must(acl);
-	if (n && newest(n)->zxid == t->zxid) { /* deleted in this transaction */
+	if (n && newest(n)->zxid == t->stamp) { /* deleted in this transaction */
 		v = newest(n);
 		v->flags &= (uint8_t)~TREE_VERSION_TOMBSTONE;
 		acl_replace(t, v, acl);
@@ -403,7 +432,7 @@ static void node_delete(struct tree *t, struct tree_node *n)
 	tree_reap_del(n);
 	tree_count(&t->count.nodes, -1);
 	tree_count(&t->count.data_bytes, -(int64_t)(n->path_len + (uint64_t)v->data_len));
-	if (v->zxid != t->zxid) {
+	if (v->zxid != t->stamp) {
 		v = version_after(t, v, 0);
 		version_link(t, n, v);
 	} else {
@@ -515,11 +544,8 @@ enum zk_err tree_set_acl(struct tree *t, struct zk_span path, struct zk_span acl
 	if (!n)
 		return ZK_NONODE;
 
-	struct tree_version *v = version_touch(t, n, NULL);
-	const struct acl_list *acl = acl_intern(&t->acls, acl_jute);
+	struct tree_version *v = acl_put(t, n, acl_jute);
 
-	must(acl);
-	acl_replace(t, v, acl);
 	v->aversion = aversion;
 	tree_sum(t, n, v);
 	return ZK_EOK;

@@ -90,6 +90,8 @@ static void defaults(struct config *c)
 		.prealloc_bytes = WAL_PREALLOC_DEFAULT,
 		.fsync_warning_ms = 1000,
 		.force_sync = true,
+		.datadir_autocreate = true,
+		.db_autocreate = true,
 		.reap_interval_ms = 60000,
 		.reap_per_minute = 10000,
 		.four_letter_words = "srvr",
@@ -418,6 +420,10 @@ void config_print(const struct config *c, FILE *out)
 	fprintf(out, "jute.maxbuffer.extrasize=%u\n", c->jute_extra_bytes);
 	fprintf(out, "jute.maxbuffer=%u\nnio.sessionlessCnxnTimeout=%u\n", c->jute_maxbuffer,
 		c->sessionless_timeout_ms);
+	fprintf(out, "snapshot.trust.empty=%s\n", c->snapshot_trust_empty ? "true" : "false");
+	fprintf(out, "datadir.autocreate=%s\ndb.autocreate=%s\nrecovery.trustGaps=%s\n",
+		c->datadir_autocreate ? "true" : "false", c->db_autocreate ? "true" : "false",
+		c->trust_gaps ? "true" : "false");
 	fprintf(out, "digest.enabled=%s\n", c->digest_enabled ? "true" : "false");
 	fprintf(out, "preAllocSize=%llu\ntxnLogSizeLimitInKb=%lld\n",
 		(unsigned long long)c->prealloc_bytes >> 10,

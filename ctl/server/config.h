@@ -44,6 +44,7 @@ struct config {
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
 	bool skip_acl, extended_types, enforce_quota, digest_sha256;
+	bool snapshot_trust_empty, datadir_autocreate, db_autocreate;
 	bool digest_enabled;                        /* of the tree, in log and snapshots */
 	uint32_t reap_interval_ms, reap_per_minute; /* znode.container.*: the reaper */
 	uint64_t reap_never_used_ms;                /* 0 = never */
@@ -74,6 +75,7 @@ struct config {
 	uint32_t snd_buf_bytes, rcv_buf_bytes;
 	uint64_t memory_limit;          /* bytes of tree */
 	uint64_t core_memory;           /* bytes of each core: connections, watches, sessions */
+	bool trust_gaps;                /* start although transactions are missing */
 	char log_file[CONFIG_PATH_MAX]; /* "" = standard error */
 	enum log_level log_level;
 

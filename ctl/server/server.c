@@ -3,9 +3,11 @@
 #include "core/server/srv.h"
 #include "core/tree/tree.h"
 #include "ctl/server/datadir.h"
+#include "ctl/server/disk.h"
 #include "ctl/server/environment.h"
 #include "ctl/server/facts.h"
 #include "ctl/server/reclaimer.h"
+#include "ctl/server/recovery.h"
 #include "ctl/server/report.h"
 #include "ctl/server/version.h"
 #include "dp/eal/eal.h"
@@ -39,7 +41,9 @@ struct server {
 	const struct config *conf;
 	const struct config_cpus *cpus;
 	struct datadir datadir;
-	bool eal, reclaiming, running;
+	struct disk_dirs dirs;
+	struct recovery recovery;
+	bool dirs_open, eal, reclaiming, running;
 	struct port *port;
 	struct eal_arena tree_mem;
 	struct tree *tree;
@@ -209,6 +213,8 @@ static enum zk_err start_loop(struct server *s)
 			   .reap_interval_ms = c->reap_interval_ms,
 			   .reap_per_minute = c->reap_per_minute,
 			   .reap_never_used_ms = c->reap_never_used_ms,
+			   .restored = s->recovery.result.session,
+			   .restored_n = s->recovery.result.sessions,
 			   .jute_maxbuffer = c->jute_maxbuffer},
 	};
 
@@ -266,9 +272,33 @@ static enum zk_err start_threads(struct server *s)
 	return err;
 }
 
+static enum zk_err start_dirs(struct server *s)
+{
+	const struct config *c = s->conf;
+	enum zk_err err = datadir_take(c->data_dir, &s->datadir, s->why, WHY_MAX);
+
+	if (err != ZK_EOK)
+		return err;
+	err = disk_dirs_open(&s->dirs, c->data_dir, c->data_log_dir, c->datadir_autocreate, s->why,
+			     WHY_MAX);
+	s->dirs_open = err == ZK_EOK;
+	return err;
+}
+
+static enum zk_err recover(struct server *s)
+{
+	struct disk_posix disk;
+	enum zk_err err;
+
+	disk_posix_init(&disk, &s->dirs, false);
+	err = recovery_run(&s->recovery, s->conf, &disk.disk, s->tree, s->why, WHY_MAX);
+	disk_posix_fini(&disk);
+	return err;
+}
+
 static enum zk_err start(struct server *s)
 {
-	enum zk_err err = datadir_take(s->conf->data_dir, &s->datadir, s->why, WHY_MAX);
+	enum zk_err err = start_dirs(s);
 
 	if (err == ZK_EOK)
 		err = start_eal(s);
@@ -276,6 +306,8 @@ static enum zk_err start(struct server *s)
 		err = start_port(s);
 	if (err == ZK_EOK)
 		err = start_tree(s);
+	if (err == ZK_EOK)
+		err = recover(s);
 	if (err != ZK_EOK)
 		return err;
 	s->shared = calloc(1, sizeof(*s->shared));
@@ -286,6 +318,7 @@ static enum zk_err start(struct server *s)
 	fill_shared(s->conf, s->shared);
 	facts_refresh(s->conf->data_dir, s->conf->data_log_dir, true);
 	err = start_loop(s);
+	recovery_free(&s->recovery); /* the leader has taken the sessions */
 	return err == ZK_EOK ? start_threads(s) : err;
 }
 
@@ -353,6 +386,9 @@ static bool take_down(struct server *s)
 	if (s->eal)
 		eal_stop();
 	free(s->shared);
+	recovery_free(&s->recovery);
+	if (s->dirs_open)
+		disk_dirs_close(&s->dirs);
 	datadir_give(&s->datadir);
 	return whole;
 }

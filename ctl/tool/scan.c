@@ -2,7 +2,7 @@
 #include "ctl/tool/scan.h"
 
 #include "core/store/sum.h"
-#include "ctl/tool/stream.h"
+#include "ctl/common/stream.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -44,8 +44,11 @@ struct lead_opt {
 	struct snap_desk *snap_desk;
 	uint32_t snap_count;
 	uint64_t snap_size_bytes, snap_seed;
-	size_t tree_limit;              /* bytes; 0 = none */
-	void (*prepare)(struct tree *); /* called before the leader is made: what a recovery does */
+	size_t tree_limit; /* bytes; 0 = none */
+	/* called before there is a reader: what a recovery does */
+	void (*restore)(struct tree *, void *ctx);
+	void *restore_ctx;
+	void (*prepare)(struct tree *); /* called before the leader is made */
 };
 
 struct lead {
@@ -107,7 +110,9 @@ enum zk_err lead_detach(struct lead *d, unsigned core, uint32_t conn, uint64_t s
 const char *lead_node(struct lead *d, const char *path);
 /** A hash of the whole tree as the reader at newest sees it: paths, data, ACLs, stored stats. */
 uint64_t lead_tree_hash(struct lead *d);
-/** Check that the tree's running digest, and the reader's, is the sum made anew over all nodes. */
+/** The same of what is at and below @p path, 0 if that is nothing. */
+uint64_t lead_subtree_hash(struct lead *d, const char *path);
+/** Check that the tree's running digest is the sum made anew over all nodes. */
 void lead_digest_check(struct lead *d);
 
 #endif

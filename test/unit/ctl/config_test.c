@@ -224,6 +224,8 @@ static void defaults_are_apaches(void **state)
 	assert_false(conf.skip_acl);
 	assert_false(conf.extended_types);
 	assert_true(conf.digest_enabled);
+	assert_true(conf.db_autocreate && conf.datadir_autocreate);
+	assert_false(conf.snapshot_trust_empty || conf.trust_gaps);
 	assert_int_equal(conf.reap_interval_ms, 60000);
 	assert_int_equal(conf.reap_per_minute, 10000);
 	assert_int_equal(conf.reap_never_used_ms, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Windows of a file, decompressed by its suffix (.gz, .snappy) as Apache does. */
-#ifndef ZK_CTL_TOOL_STREAM_H
-#define ZK_CTL_TOOL_STREAM_H
+/** A file, decompressed by its suffix (.gz, .snappy) as Apache does, in windows or as a stream of
+ * bytes. For zokord and its tools. */
+#ifndef ZK_CTL_STREAM_H
+#define ZK_CTL_STREAM_H
 
 #include "core/base/span.h"
 #include "core/store/name.h"
@@ -41,13 +42,17 @@ void stream_move(struct stream *s, uint64_t at);
 /** Make the window larger, or set s->eof. @return false with s->error: it cannot be read. */
 bool stream_more(struct stream *s);
 
+/** Without windows: the next bytes as read() gives them, 0 at the end, -1 with s->error. Not
+ * together with stream_more(). */
+ssize_t stream_read(struct stream *s, void *to, size_t n);
+
 /** The compression that the suffix of @p path names. */
 enum store_pack stream_pack(const char *path);
 
 /* ---- snappy in xerial's framing: 16 bytes header, then blocks, each behind its length ----------
  */
 
-/** @p file stays the caller's. */
+/** @p file stays the caller's. NULL: out of memory. */
 struct snappy_in *snappy_in_new(FILE *file);
 void snappy_in_free(struct snappy_in *in);
 /** As read(): up to @p n bytes, 0 at the end, -1 with a text in @p error. */

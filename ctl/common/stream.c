@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/tool/stream.h"
+#include "ctl/common/stream.h"
 
 #include "core/base/assert.h"
-#include "ctl/tool/out.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +23,12 @@ enum store_pack stream_pack(const char *path)
 	return ends(path, ".snappy") ? STORE_SNAPPY : STORE_PLAIN;
 }
 
+static bool no_memory(struct stream *s)
+{
+	snprintf(s->error, sizeof(s->error), "out of memory");
+	return false;
+}
+
 bool stream_open(struct stream *s, const char *path)
 {
 	struct stat st;
@@ -38,8 +43,6 @@ bool stream_open(struct stream *s, const char *path)
 		snprintf(s->error, sizeof(s->error), "%s", errno ? strerror(errno) : "no memory");
 		return false;
 	}
-	s->cap = STREAM_FIRST;
-	s->buf = out_alloc(s->cap);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		snprintf(s->error, sizeof(s->error), "%s", strerror(EISDIR));
 		stream_close(s);
@@ -53,8 +56,11 @@ bool stream_open(struct stream *s, const char *path)
 			return false;
 		}
 	}
-	if (s->pack == STORE_SNAPPY)
-		s->snappy = snappy_in_new(s->file);
+	if (s->pack == STORE_SNAPPY && !(s->snappy = snappy_in_new(s->file))) {
+		no_memory(s);
+		stream_close(s);
+		return false;
+	}
 	return true;
 }
 
@@ -80,7 +86,7 @@ void stream_move(struct stream *s, uint64_t at)
 	s->at = at;
 }
 
-static ssize_t read_gz(struct stream *s, uint8_t *to, size_t n)
+static ssize_t read_gz(struct stream *s, void *to, size_t n)
 {
 	int got = gzread(s->gz, to, (unsigned)n), code = Z_OK;
 	const char *text;
@@ -94,7 +100,7 @@ static ssize_t read_gz(struct stream *s, uint8_t *to, size_t n)
 	return -1;
 }
 
-static ssize_t read_some(struct stream *s, uint8_t *to, size_t n)
+ssize_t stream_read(struct stream *s, void *to, size_t n)
 {
 	size_t got;
 
@@ -122,11 +128,16 @@ bool stream_more(struct stream *s)
 		s->from = 0;
 		s->to = left;
 	}
-	if (left > s->cap / 2) {
-		s->cap *= 2;
-		s->buf = out_realloc(s->buf, s->cap);
+	if (!s->buf || left > s->cap / 2) {
+		size_t cap = s->buf ? 2 * s->cap : STREAM_FIRST;
+		uint8_t *buf = realloc(s->buf, cap);
+
+		if (!buf)
+			return no_memory(s);
+		s->buf = buf;
+		s->cap = cap;
 	}
-	n = read_some(s, s->buf + s->to, s->cap - s->to);
+	n = stream_read(s, s->buf + s->to, s->cap - s->to);
 	if (n < 0)
 		return false;
 	s->to += (size_t)n;

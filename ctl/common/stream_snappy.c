@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snappy in the framing of snappy-java's SnappyOutputStream. */
 #include "core/base/endian.h"
-#include "ctl/tool/out.h"
-#include "ctl/tool/stream.h"
+#include "ctl/common/stream.h"
 
 #include <snappy-c.h>
 #include <stdlib.h>
@@ -20,9 +19,10 @@ struct snappy_in {
 
 struct snappy_in *snappy_in_new(FILE *file)
 {
-	struct snappy_in *in = out_alloc0(sizeof(*in));
+	struct snappy_in *in = calloc(1, sizeof(*in));
 
-	in->file = file;
+	if (in)
+		in->file = file;
 	return in;
 }
 
@@ -53,12 +53,18 @@ static bool header(struct snappy_in *in, char error[STREAM_ERROR_MAX])
 	return true;
 }
 
-static void reserve(uint8_t **p, size_t *cap, size_t n)
+static bool reserve(uint8_t **p, size_t *cap, size_t n)
 {
+	uint8_t *q;
+
 	if (n <= *cap)
-		return;
-	*p = out_realloc(*p, n);
+		return true;
+	q = realloc(*p, n);
+	if (!q)
+		return false;
+	*p = q;
 	*cap = n;
+	return true;
 }
 
 /* The next block; in->to == 0 at the end. */
@@ -75,13 +81,15 @@ static bool block(struct snappy_in *in, char error[STREAM_ERROR_MAX])
 	n = zk_get32(head);
 	if (n > SNAPPY_BLOCK_MAX)
 		return fail(in, "unreasonable length", error);
-	reserve(&in->packed, &in->packed_cap, n);
+	if (!reserve(&in->packed, &in->packed_cap, n))
+		return fail(in, "out of memory", error);
 	if (fread(in->packed, 1, n, in->file) != n)
 		return fail(in, "a block is cut off", error);
 	if (snappy_uncompressed_length((char *)in->packed, n, &plain) != SNAPPY_OK || plain == 0 ||
 	    plain > SNAPPY_BLOCK_MAX)
 		return fail(in, "damaged block", error);
-	reserve(&in->plain, &in->plain_cap, plain);
+	if (!reserve(&in->plain, &in->plain_cap, plain))
+		return fail(in, "out of memory", error);
 	if (snappy_uncompress((char *)in->packed, n, (char *)in->plain, &plain) != SNAPPY_OK)
 		return fail(in, "damaged block", error);
 	in->at += sizeof(head) + n;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Recovery in zokord: core/store/recover.h on the real directories, with compressed snapshots, a
+ * thread that reads and checks while the main thread builds the tree, and word of how far it is: a
+ * bar on a terminal, lines in the log otherwise.
+ */
+#ifndef ZK_CTL_RECOVERY_H
+#define ZK_CTL_RECOVERY_H
+
+#include "core/store/recover.h"
+#include "ctl/server/config.h"
+
+struct recovery {
+	struct recover_conf conf;
+	struct recover_result result; /* sessions and zxid for the leader */
+	struct zk_mem mem;
+	bool held; /* result is to be freed */
+};
+
+/** Fill @p tree, new and without readers, from the directories behind @p disk. A first start writes
+ * its empty snapshot. Both are borrowed for the call. Main thread, before the cores.
+ * @return ZK_EOK with r->result until recovery_free(), or the code with one line in @p why of
+ * @p cap bytes. */
+ZK_MUST_USE enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
+				     struct tree *tree, char *why, size_t cap);
+
+/** Also after an error, or without a run (all zero). */
+void recovery_free(struct recovery *r);
+
+#endif
