@@ -13,6 +13,8 @@ bool count_start(struct read_count *k, struct srv *s, struct zk_span path)
 	if (k->failed)
 		return false;
 	k->cursor[0] = 0;
+	/* Apache counts the paths that begin with "" + "/", among them the root's other name. */
+	k->n = path.n == 0;
 	return true;
 }
 

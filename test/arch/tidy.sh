@@ -46,6 +46,8 @@ check 'unbounded string functions' "$(grep -nE '[^a-z_](sprintf|strcpy|strcat|ge
 # shellcheck disable=SC2086
 check 'trailing blanks' "$(grep -nE '[[:blank:]]+$' $source_files | head)"
 
+check 'corner cases without a test' "$(/usr/bin/python3 test/arch/corners.py 2>&1)"
+
 for program in zokord zokorctl zokor-bench; do
 	b=$build/$program
 	if [ ! -x "$b" ]; then

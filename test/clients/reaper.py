@@ -63,5 +63,53 @@ def reaper_of_ttl_nodes():
         check(exists(c, long), "a TTL node is gone before its time")
 
 
+def ttl(path, milliseconds, flags=5):
+    return zk.create(path, b"", None, flags) + zk.i64(milliseconds)
+
+
+@case
+def ttl_range():
+    """Corner case 59."""
+    with Conn() as c:
+        for milliseconds in (0, -1, -2**63, 2**40, 2**63 - 1):
+            got = c.call(zk.CREATE_TTL, ttl(node("range"), milliseconds))
+            same((milliseconds, got.err), (milliseconds, -8), "createTTL")
+        for n, milliseconds in enumerate((1, 2**40 - 1)):
+            same(c.call(zk.CREATE_TTL, ttl(node("range-%d" % n), milliseconds)).err, 0, "createTTL")
+        until(lambda: not exists(c, node("range-0")), "the one of a millisecond went")
+        check(exists(c, node("range-1")), "the one of 34 years went")
+        got = c.call(zk.CREATE_TTL, ttl(node("range-"), 600000, 6))
+        same((got.err, got.body.string()[-10:].isdigit()), (0, True), "createTTL, sequential")
+
+
+@case
+def ttl_nodes_in_a_multi():
+    """Corner case 33: results of type 15 with a Stat."""
+    with Conn() as c:
+        paths = [node("multi-" + n) for n in ("ttl", "box", "plain")]
+        got = c.call(zk.MULTI, zk.multi((zk.CREATE_TTL, ttl(paths[0], 600000)),
+                                        (zk.CREATE_CONTAINER, zk.create(paths[1], b"", None, 4)),
+                                        (zk.CREATE, zk.create(paths[2], b""))))
+        same(got.err, 0, "multi")
+        r = got.body
+        for kind, path in zip((15, 15, 1), paths):
+            same((r.i32(), r.boolean(), r.i32(), r.string()), (kind, False, 0, path), "result")
+            if kind == 15:
+                same(r.stat().owner, 0, "ephemeralOwner")
+        same((r.i32(), r.boolean(), r.i32(), r.left()), (-1, True, -1, 0), "end of the results")
+
+
+@case
+def ttl_nodes_have_children():
+    """Corner case 55: also ephemeral ones, and further TTL nodes."""
+    with Conn() as c:
+        path = node("ttl-parent")
+        same(c.call(zk.CREATE_TTL, ttl(path, 600000)).err, 0, "createTTL")
+        made(c, path + "/e", b"", 1)
+        made(c, path + "/s", b"", 2)
+        same(c.call(zk.CREATE_TTL, ttl(path + "/t", 600000)).err, 0, "createTTL below it")
+        same(c.call(zk.CREATE, zk.create(path + "/e/x", b"")).err, -108, "below the ephemeral")
+
+
 begin()
 sys.exit(run())

@@ -301,3 +301,29 @@ def reads_and_writes_pipelined(run):
     c.many(reqs[:70], piece=1, text="70 requests byte by byte")
     c.many(reqs[:210], piece=7, text="210 requests in pieces of 7 bytes")
     c.many(reqs[:210], piece=1461, text="210 requests in pieces of 1461 bytes")
+
+
+# --- questions about many nodes
+
+
+@case
+def get_ephemerals(run):
+    c, d = run.conn(), run.conn()
+    c(w.create(run.root), w.create(run.p("a")), w.create(run.p("b")))
+    for name in ("a/1", "a/2", "b/1", "ab"):
+        c(w.create(run.p(name), b"", None, 1))
+    d(w.create(run.p("d"), b"", None, 1), w.create(run.p("a", "s"), b"", None, 3))
+    for conn in (c, d):
+        for prefix in (run.root, run.p("a"), run.p("a/"), run.p("no"), run.p("a/1"), "/", "", None,
+                       " ", "x", run.root[1:]):
+            conn(w.get_ephemerals(prefix))
+
+
+@case
+def get_all_children_number(run):
+    c = run.conn()
+    c(w.create(run.root), w.create(run.p("a")), w.create(run.p("a", "b")), w.create(run.p("ab")))
+    for path in (run.root, run.p("a"), run.p("ab"), run.p("no"), None, "", run.root + "/", "x"):
+        c(w.get_all_children_number(path))
+    c(w.set_acl(run.p("a"), [(30, "world", "anyone")]), w.get_all_children_number(run.p("a")))
+    c(w.get_all_children_number("/"))

@@ -342,6 +342,36 @@ static void outstanding_limit(void **state)
 	fake_free(f);
 }
 
+/* Corner case 14: requests with xid <= 0 are in process, and do not stop their connection. */
+static void xids_that_do_not_count(void **state)
+{
+	struct fake_conf conf = {.limit = {.outstanding = 10}};
+	struct fake *f = fake_new(&conf);
+	struct fake_conn *a = fake_session(f);
+
+	(void)state;
+	(void)fake_tx(f, ZK_OP_CREATE, "/a", "0");
+	f->hold = true;
+	for (int32_t i = 0; i < 100; i++)
+		ask_set(a, -i, "/a", "v");
+	for (unsigned i = 0; i < 5; i++)
+		fake_round(f);
+	assert_int_equal(f->shared.limits.in_process, 100);
+	ask_set(a, 1, "/a", "v");
+	ask_set(a, 2, "/a", "v");
+	for (unsigned i = 0; i < 5; i++)
+		fake_round(f);
+	assert_int_equal(f->shared.limits.in_process, 101); /* now one counts */
+	f->hold = false;
+	for (unsigned i = 0; i < 10; i++)
+		fake_round(f);
+	for (int32_t i = 0; i < 100; i++)
+		(void)got_reply(a, -i, ZK_EOK);
+	(void)got_reply(a, 1, ZK_EOK);
+	(void)got_reply(a, 2, ZK_EOK);
+	fake_free(f);
+}
+
 /* one connection does not take the whole round */
 static void fairness(void **state)
 {
@@ -438,6 +468,7 @@ int main(void)
 		cmocka_unit_test(slow_reader),
 		cmocka_unit_test(ring_full),
 		cmocka_unit_test(outstanding_limit),
+		cmocka_unit_test(xids_that_do_not_count),
 		cmocka_unit_test(fairness),
 		cmocka_unit_test(no_memory),
 	};

@@ -565,6 +565,7 @@ static void all_children_number(void **state)
 
 	(void)state;
 	assert_int_equal(number(f, fc, "/"), 3);
+	assert_int_equal(number(f, fc, ""), 4);
 	(void)fake_tx(f, ZK_OP_CREATE, "/a", "");
 	(void)fake_tx(f, ZK_OP_CREATE, "/ab", "");
 	(void)fake_tx(f, ZK_OP_CREATE, "/ab/x", "");
