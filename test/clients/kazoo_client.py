@@ -116,6 +116,30 @@ def ephemeral_and_sequence():
 
 
 @case
+def quotas():
+    """Usage is right for whoever reads behind a write; it changes behind every watch's back.
+    (A refusal is no matter for kazoo: it does not know -125 and ends its connection.)"""
+    base = "/zookeeper/quota" + ROOT + "/counted"
+    with Client() as zk, Client("") as top:
+        zk.create("/counted", b"123")
+        top.ensure_path(base)
+        top.create(base + "/zookeeper_limits", b"count=1000,bytes=-1=;countHardLimit=2000")
+        top.create(base + "/zookeeper_stats", b"")
+        fired = []
+        usage, before = top.get(base + "/zookeeper_stats", watch=fired.append)
+        same(usage, b"count=1,bytes=3", "usage at the start")
+        threads(15, lambda n: zk.create("/counted/%d" % n, b"x" * n))
+        top.sync(base)
+        usage, after = top.get(base + "/zookeeper_stats")
+        same(usage, b"count=16,bytes=108", "usage after 15 creates")
+        same(after._replace(dataLength=0), before._replace(dataLength=0), "stat of the usage")
+        zk.delete("/counted", recursive=True)
+        same(top.get(base + "/zookeeper_stats")[0], b"count=0,bytes=0", "usage at the end")
+        same(fired, [], "events of the usage")
+        top.delete("/zookeeper/quota" + ROOT, recursive=True)
+
+
+@case
 def transactions():
     with Client() as zk:
         zk.create("/tx", b"0")

@@ -52,12 +52,12 @@ static void new_without_memory(void **state)
 	assert_true(i > 5 && i < 100);
 }
 
-static bool take_one(struct fix *f, unsigned i, uint32_t len)
+static bool take_one(struct fix *f, const char *top, unsigned i, uint32_t len)
 {
 	static char data[8000];
 	char path[32];
 
-	snprintf(path, sizeof(path), "/n%07u", i);
+	snprintf(path, sizeof(path), "%s/n%07u", top, i);
 	if (!tree_can_take(f->t, strlen(path) + len))
 		return false;
 	begin(f);
@@ -66,24 +66,37 @@ static bool take_one(struct fix *f, unsigned i, uint32_t len)
 	return true;
 }
 
+static void add_quota(struct fix *f)
+{
+	begin(f);
+	ok(create(f, "/q"));
+	ok(create(f, "/zookeeper/quota/q"));
+	ok(create(f, "/zookeeper/quota/q/zookeeper_limits"));
+	ok(create(f, "/zookeeper/quota/q/zookeeper_stats"));
+	tree_end(f->t);
+}
+
 /* Fill up to the limit, delete at the limit, fill again, also with other sizes: refused, not dead.
  */
-static void memory_limit(void **state)
+static void fill_and_empty(const char *top)
 {
 	static const uint32_t lens[] = {100, 100, 20, 4000, 300, 100};
 	struct fix f = {.zxid = 0};
 	struct tree_conf conf = fix_conf(&f.mem);
 	unsigned n = 0, first = 0;
+	uint64_t nodes;
 
-	(void)state;
 	zk_mem_init_heap(&f.mem, 32u << 20);
 	conf.index_slots = 131072;
 	assert_int_equal(tree_new(&conf, &f.t), ZK_EOK);
 	f.r = tree_reader_add(f.t);
+	if (*top)
+		add_quota(&f);
+	nodes = stats(&f).nodes;
 	for (unsigned round = 0; round < 6; round++) {
 		char path[32];
 
-		while (take_one(&f, n, lens[round])) {
+		while (take_one(&f, top, n, lens[round])) {
 			n++;
 			if (n % 16 == 0) {
 				catch_up(&f);
@@ -100,7 +113,7 @@ static void memory_limit(void **state)
 		for (unsigned i = first; i < n; i++) {
 			if (i % 100 == 0 || i == first)
 				begin(&f);
-			snprintf(path, sizeof(path), "/n%07u", i);
+			snprintf(path, sizeof(path), "%s/n%07u", top, i);
 			ok(del(&f, path));
 			if (i % 100 == 99 || i == n - 1) {
 				tree_end(f.t);
@@ -110,12 +123,25 @@ static void memory_limit(void **state)
 		}
 		first = n;
 	}
-	assert_int_equal(stats(&f).nodes, 4);
+	assert_int_equal(stats(&f).nodes, nodes);
 	tree_free(f.t);
 	assert_int_equal(f.mem.used_bytes, 0);
 }
 
-static void small_tree(struct fix *f)
+static void memory_limit(void **state)
+{
+	(void)state;
+	fill_and_empty("");
+}
+
+/* Every change makes a version of zookeeper_stats, too. */
+static void memory_limit_under_a_quota(void **state)
+{
+	(void)state;
+	fill_and_empty("/q");
+}
+
+static void small_tree(struct fix *f, bool quota)
 {
 	struct tree_conf conf = fix_conf(&f->mem);
 
@@ -123,27 +149,28 @@ static void small_tree(struct fix *f)
 	conf.index_slots = 16384;
 	assert_int_equal(tree_new(&conf, &f->t), ZK_EOK);
 	f->r = tree_reader_add(f->t);
+	if (quota)
+		add_quota(f);
 }
 
 static void small_tree_end(struct fix *f)
 {
 	catch_up(f);
 	collect_all(f);
-	assert_int_equal(stats(f).nodes, 4);
+	assert_int_equal(stats(f).nodes, exists(f, "/q", UINT64_MAX) ? 8 : 4);
 	tree_free(f->t);
 	assert_int_equal(f->mem.used_bytes, 0);
 }
 
 /* A full tree whose deletes come faster than memory comes back: they have to wait, and not one
  * step that was allowed runs dry. */
-static void reclaim_is_late(void **state)
+static void late(const char *top)
 {
 	struct fix f = {.zxid = 0};
 	unsigned n = 0, waits = 0;
 
-	(void)state;
-	small_tree(&f);
-	while (take_one(&f, n, 60))
+	small_tree(&f, *top);
+	while (take_one(&f, top, n, 60))
 		if (++n % 64 == 0) {
 			catch_up(&f);
 			collect_all(&f);
@@ -160,12 +187,19 @@ static void reclaim_is_late(void **state)
 			assert_true(tree_can_step(f.t, 1, 0));
 		}
 		begin(&f);
-		snprintf(path, sizeof(path), "/n%07u", i);
+		snprintf(path, sizeof(path), "%s/n%07u", top, i);
 		ok(del(&f, path));
 		tree_end(f.t);
 	}
 	assert_true(waits > 0);
 	small_tree_end(&f);
+}
+
+static void reclaim_is_late(void **state)
+{
+	(void)state;
+	late("");
+	late("/q");
 }
 
 /* What the end of a session takes is kept, however many nodes it owns. */
@@ -176,7 +210,7 @@ static void owned_ends(void **state)
 	char path[32];
 
 	(void)state;
-	small_tree(&f);
+	small_tree(&f, false);
 	for (; tree_can_take(f.t, 40); n++) {
 		begin(&f);
 		snprintf(path, sizeof(path), "/e%07u", n);
@@ -247,6 +281,7 @@ int main(void)
 		T(sizes),
 		cmocka_unit_test(new_without_memory),
 		cmocka_unit_test(memory_limit),
+		cmocka_unit_test(memory_limit_under_a_quota),
 		cmocka_unit_test(reclaim_is_late),
 		cmocka_unit_test(owned_ends),
 	};
