@@ -73,6 +73,7 @@ help:
 	@echo 'make tsan            core and rings under the thread sanitizer'
 	@echo 'make lint arch tidy  style, house plan, repository rules'
 	@echo 'make bench           zokord and the load generator over memif on two CPUs (root)'
+	@echo 'make bench-watch     a million watches on zokord and on Apache ZooKeeper (root)'
 	@echo 'make deps            install the Debian packages that all of this needs (root)'
 	@echo 'CC=clang, SAN=address,undefined or SAN=thread select other builds'
 
@@ -185,7 +186,7 @@ tidy: all
 
 LINT_C := $(sort $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC))
 LINT_H := $(sort $(wildcard core/*.h core/*/*.h dp/*/*.h dp/*/*/*.h ctl/*/*.h bench/*.h test/*/*.h test/*/*/*.h))
-LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c))
+LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c bench/watch/*.[ch]))
 LINT_SH := $(sort $(wildcard test/*/*/*.sh test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell
 lint: lint-format lint-tidy lint-cppcheck lint-shell

@@ -43,6 +43,7 @@ steps=(
 	"diff/apache-apache=test/clients/diff/run.sh apache apache --no-selftest 5"
 	"clients/asan=env ZOKORD=build/v-address-undefined/zokord test/clients/run.sh zokor"
 	"net/asan=env ZOKORD=build/v-address-undefined/zokord test/net/zokord.sh"
+	"bench/watch=$make bench-watch-smoke"
 	"clients/limits=test/clients/limits.sh zokor"
 	"lint/tidy=$make $jobs lint-tidy"
 	"lint/cppcheck=$make lint-cppcheck"

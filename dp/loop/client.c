@@ -163,6 +163,7 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 	c->now_ns = now_ns;
 	if (c->has_queue)
 		n = port_rx(c->conf.port, c->conf.core, v, RX_BURST);
+	c->rx_full = n == RX_BURST;
 	if (n) {
 		unsigned ours = client_steer(c, v, n);
 
@@ -227,7 +228,8 @@ static unsigned events_room(void *ctx, unsigned want)
 	uint32_t packets = tcp_snd_room(c->tcp);
 	uint64_t pause = packets > 2 * want ? EVENTS_FEW_NS : EVENTS_LATE_NS;
 
-	if (packets > 2 * want && c->tx_n == 0 && !c->tx_capped)
+	/* who is told answers, at least with an ACK: those must not pile up in the device either */
+	if (packets > 2 * want && c->tx_n == 0 && !c->tx_capped && !c->rx_full)
 		return want;
 	if (c->now_ns - c->few_ns < pause)
 		return 0;

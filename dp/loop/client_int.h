@@ -35,6 +35,7 @@ struct client {
 	uint32_t wake;       /* cores that were handed something in this round */
 	uint64_t leader_put; /* our ring to the leader when last looked at */
 	uint64_t few_ns;     /* when notifications last went into a crowd, see events_room() */
+	bool rx_full;        /* the last burst was: more is waiting */
 	bool tx_capped;      /* the last round sent as much as a round may */
 	unsigned tx_n;
 	struct pkt *tx[TX_ARRAY];
