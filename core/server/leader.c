@@ -195,6 +195,7 @@ static enum zk_err on_write(struct leader *l, struct session *s, const struct ms
 				       .request_bytes = r->body_bytes,
 				       .bytes = out.txn,
 				       .bytes_end = out.end,
+				       .steps = out.steps,
 				       .reply_max = out.reply_bytes,
 				       .to = r->h,
 				       .xid = r->xid,

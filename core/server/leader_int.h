@@ -32,6 +32,7 @@ struct entry {
 	struct zk_span bytes; /* the transaction; ENTRY_ANSWER: the string of the request, which is
 				 the body of sync's reply */
 	uint64_t bytes_end;   /* position in the byte queue */
+	uint64_t steps;       /* prep_out.steps */
 	size_t reply_max;
 	struct msg to; /* core and connection to answer */
 	int32_t xid, op;

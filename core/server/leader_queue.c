@@ -139,7 +139,7 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 			leader_set(&l->count.digest_mismatch_zxid, e->zxid);
 		leader_inc(&l->count.digest_mismatches);
 	}
-	prep_applied(&l->prep, e->zxid, e->bytes_end);
+	prep_applied(&l->prep, e->zxid, e->bytes_end, e->steps);
 	leader_set(&l->applied_zxid, e->zxid);
 	leader_inc(&l->count.commits);
 	zk_metric_add(&l->metric[LEADER_METRIC_PROPAGATION],

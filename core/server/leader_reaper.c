@@ -65,6 +65,7 @@ static bool submit(struct leader *l, const struct tree_node *n, int64_t wall_ms)
 				       .zxid = in.zxid,
 				       .bytes = out.txn,
 				       .bytes_end = out.end,
+				       .steps = out.steps,
 				       .op = in.op,
 				       .err = out.err});
 	leader_inc(&l->count.reaped);

@@ -11,6 +11,7 @@ void leader_entry_of(struct entry *e, const struct prep_in *in, const struct pre
 	e->op = in->op;
 	e->bytes = out->txn;
 	e->bytes_end = out->end;
+	e->steps = out->steps;
 	e->err = out->err;
 }
 

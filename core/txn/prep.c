@@ -48,8 +48,10 @@ void prep_fini(struct prep *p)
 	txn_bytes_fini(&p->bytes);
 }
 
-void prep_applied(struct prep *p, uint64_t zxid, uint64_t end)
+void prep_applied(struct prep *p, uint64_t zxid, uint64_t end, uint64_t steps)
 {
+	zk_assert(p->steps >= steps);
+	p->steps -= steps;
 	pending_applied(&p->pending, zxid);
 	promises_applied(&p->promises, zxid);
 	txn_bytes_release(&p->bytes, end);
@@ -169,7 +171,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 		prep_put_header(in, ZK_OP_ERROR, &o);
 		jute_put_i32(&o, err);
 	}
-	prep_finish(p, &o, err == ZK_EOK, out);
+	prep_finish(p, &o, err == ZK_EOK, err == ZK_EOK ? q.changes : 0, out);
 	out->err = err;
 	out->reply_bytes = err == ZK_EOK ? q.reply_bytes : 0;
 	out->ephemeral = x.ephemeral;
@@ -219,6 +221,6 @@ enum zk_err prep_create_session(struct prep *p, const struct prep_in *in, int32_
 	o = jute_out_of(buf, PREP_SLACK_BYTES);
 	prep_put_header(in, ZK_OP_CREATE_SESSION, &o);
 	jute_put_i32(&o, timeout_ms);
-	prep_finish(p, &o, true, out);
+	prep_finish(p, &o, true, 0, out);
 	return ZK_EOK;
 }

@@ -30,6 +30,7 @@ struct prep {
 	struct txn_bytes bytes;
 	uint64_t barrier_zxid; /* a closeSession too big to track: nothing else until it is applied
 				*/
+	uint64_t steps;        /* what pending transactions change, for tree_can_step() */
 	uint64_t refused_memory, refused_size;
 	uint64_t quota_exceeded; /* refused; with enforce_quota only, as the next */
 	uint64_t quota_soft;     /* took the usage above a soft limit */
@@ -52,6 +53,7 @@ struct prep_in {
 struct prep_out {
 	struct zk_span txn; /* in the byte queue, until prep_applied(); the digest included */
 	uint64_t end;       /* its end there */
+	uint64_t steps;     /* for prep_applied() */
 	enum zk_err err;    /* of an error transaction; ZK_EOK also for a failed multi */
 	size_t reply_bytes; /* upper bound of the reply's body */
 	bool ephemeral;     /* it may have created an ephemeral node */
@@ -79,6 +81,6 @@ ZK_MUST_USE enum zk_err prep_delete_container(struct prep *p, const struct prep_
 					      struct zk_span path, struct prep_out *out);
 
 /** Transaction @p zxid, whose bytes end at @p end, is in the tree. In zxid order. */
-void prep_applied(struct prep *p, uint64_t zxid, uint64_t end);
+void prep_applied(struct prep *p, uint64_t zxid, uint64_t end, uint64_t steps);
 
 #endif

@@ -126,6 +126,6 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 		p->barrier_zxid = in->zxid;
 	}
 	/* Behind a missing list nothing can be told apart, so no digest either. */
-	prep_finish(p, &o, listed, out);
+	prep_finish(p, &o, listed, w.n, out);
 	return ZK_EOK;
 }

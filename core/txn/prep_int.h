@@ -74,11 +74,10 @@ static inline void prep_put_header(const struct prep_in *in, int32_t type, struc
 }
 
 /** Memory of the tree for @p steps more changes, @p owned of them ends of ephemeral nodes, beside
- * what is pending? An error transaction is a step, too. A change has at least 14 bytes in a
- * transaction and makes two steps at most. */
+ * what is pending? The record at the end of a transaction is a step, too. */
 static inline bool prep_can_step(const struct prep *p, uint64_t steps, uint64_t owned)
 {
-	return tree_can_step(p->conf.tree, txn_bytes_used(&p->bytes) / 7 + steps + 1, owned);
+	return tree_can_step(p->conf.tree, p->steps + steps + 1, owned);
 }
 
 /** The largest prep_reserve(). */
@@ -95,9 +94,10 @@ static inline uint8_t *prep_reserve(struct prep *p, size_t n)
 
 /** The transaction is complete in the reservation: keep it. @p digest: put the digest of the tree
  * after it behind, if the tree keeps one (PrepRequestProcessor.setTxnDigest: all but error
- * transactions; one that changes nothing has the digest of the tree as it is). */
+ * transactions; one that changes nothing has the digest of the tree as it is). @p steps: what it
+ * changes, see prep_can_step(). */
 static inline void prep_finish(struct prep *p, const struct jute_out *o, bool digest,
-			       struct prep_out *out)
+			       uint64_t steps, struct prep_out *out)
 {
 	zk_assert(!o->full);
 	out->txn = zk_span_of(o->start, jute_out_len(o));
@@ -106,6 +106,8 @@ static inline void prep_finish(struct prep *p, const struct jute_out *o, bool di
 		zk_put64(o->p + 4, p->pending.digest);
 		out->txn.n += TXN_DIGEST_BYTES;
 	}
+	out->steps = steps + 1;
+	p->steps += out->steps;
 	out->end = txn_bytes_commit(&p->bytes, out->txn.n);
 }
 
