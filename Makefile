@@ -68,7 +68,8 @@ help:
 	@echo 'make test-clients    unmodified ZooKeeper clients in a network namespace (root)'
 	@echo 'make test-diff       the same requests to Apache ZooKeeper and to zokord, answers compared (root)'
 	@echo 'make test-crash      kill -9, full and slow disks, files moved between both kinds of server (root)'
-	@echo 'make sim SEEDS=n FROM=s    TCP simulator'
+	@echo 'make sim SEEDS=n FROM=s    simulators: TCP, log on a failing disk, ensembles'
+	@echo 'make soak-sim        100,000 seeds of the ensemble simulator: hours'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'
 	@echo 'make tsan            core and rings under the thread sanitizer'
 	@echo 'make lint arch tidy  style, house plan, repository rules'
@@ -150,6 +151,10 @@ UNIT_CORE_BIN := $(filter-out $(BUILD)/test/sim/%,$(UNIT_BIN))
 .PHONY: unit check-fast sim tsan asan test test-net test-clients lint arch tidy bench
 unit: $(UNIT_CORE_BIN)
 	@test/run.sh $(foreach t,$(UNIT_CORE_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+.PHONY: soak-sim
+soak-sim: $(BUILD)/test/sim/zab_test
+	SEEDS=100000 $<
 
 check-fast: $(UNIT_BIN)
 	@SEEDS=30 TORTURE_S=2 test/run.sh $(foreach t,$(UNIT_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))

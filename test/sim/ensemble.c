@@ -428,6 +428,7 @@ static void boot(struct ens *e, unsigned who)
 {
 	struct ens_server *s = &e->server[who];
 	struct zab_conf c = {.sid = (int64_t)who + 1,
+			     .observer = who >= e->voters,
 			     .now = &e->members,
 			     .mem = &s->mem,
 			     .tick_ms = TICK_MS,
@@ -842,12 +843,14 @@ bool ens_run(struct ens *e, uint64_t seed, enum ens_naive naive)
 	e->seed = seed;
 	e->rng = seed * UINT64_C(2654435761) + UINT64_C(88172645463325252);
 	e->naive = naive;
-	e->n = draw(e, 3) ? 3 : 5;
+	e->voters = 3 + 2 * (unsigned)(draw(e, 6) / 3 + !draw(e, 8));
+	e->n = e->voters + !draw(e, 3);
 	e->now_ns = 1000 * ms;
 	e->faults_end_ns = e->now_ns + FAULTS_MS * ms;
 	end_ns = e->faults_end_ns + CALM_MS * ms;
 	for (unsigned i = 1; i <= e->n; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "server.%u=h:2:3\n", i);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "server.%u=h:2:3%s\n", i,
+				       i > e->voters ? ":observer" : "");
 	if (zab_members_parse(zk_span_str(text), &e->members, &why, &line) != ZK_EOK)
 		zk_assert(!"configuration");
 	for (unsigned i = 0; i < e->n; i++)

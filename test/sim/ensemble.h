@@ -12,7 +12,7 @@
 #include "core/zab/zab.h"
 
 enum {
-	ENS_SERVERS_MAX = 5,
+	ENS_SERVERS_MAX = 8, /* 3, 5 or 7 voters, and an observer */
 	ENS_TXNS_MAX = 4096,
 	ENS_EVENTS_MAX = 4096,
 	ENS_CONNS_MAX = 64,
@@ -96,7 +96,7 @@ struct ens_event {
 
 struct ens {
 	struct zab_members members;
-	unsigned n;
+	unsigned n, voters;
 	enum ens_naive naive;
 	uint64_t seed, rng, now_ns, faults_end_ns, next_fault_ns, next_load_ns;
 	struct ens_server server[ENS_SERVERS_MAX];
