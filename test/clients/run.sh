@@ -89,7 +89,7 @@ build_test()
 	case $1 in
 	big) build_java BigClient ;;
 	java) build_java JavaClient ;;
-	curator) build_java CuratorRecipes ;;
+	curator) build_java CuratorRecipes && build_java CuratorCut ;;
 	c_client) build_c c_client -DTHREADED -lzookeeper_mt ;;
 	watch_order) build_c watch_order ;;
 	history) build_c history ;;
@@ -133,7 +133,10 @@ run_test()
 		-cp "$build/java:$java_cp" JavaClient ;;
 	curator) in_ns timeout -k 5 180 java "${java_opts[@]}" \
 		"-Dorg.slf4j.simpleLogger.logFile=$tmp/curator.slf4j" \
-		-cp "$build/java:$java_cp" CuratorRecipes ;;
+		-cp "$build/java:$java_cp" CuratorRecipes &&
+		in_ns timeout -k 5 120 java "${java_opts[@]}" \
+			"-Dorg.slf4j.simpleLogger.logFile=$tmp/cut.slf4j" \
+			-cp "$build/java:$java_cp" CuratorCut ;;
 	c_client) in_ns timeout -k 5 60 "$build/c_client" ;;
 	kazoo) in_ns timeout -k 5 120 "$python" "$here/kazoo_client.py" ;;
 	node) in_ns timeout -k 5 60 env "NODE_PATH=$build/node/node_modules" node "$here/node/client.js" ;;
