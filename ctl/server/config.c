@@ -92,6 +92,10 @@ static void defaults(struct config *c)
 		.force_sync = true,
 		.datadir_autocreate = true,
 		.db_autocreate = true,
+		.snap_count = 100000,
+		.snap_size_bytes = UINT64_C(4) << 30,
+		.snap_last_zxid = true,
+		.purge_retain = 3,
 		.reap_interval_ms = 60000,
 		.reap_per_minute = 10000,
 		.four_letter_words = "srvr",
@@ -404,6 +408,19 @@ static void print_limits(const struct config *c, FILE *out)
 	fprintf(out, "connection_throttle_renew_session_weight=%u\n", t->renew_weight);
 }
 
+static void print_snapshots(const struct config *c, FILE *out)
+{
+	static const char *const pack[] = {"", "gz", "snappy"};
+
+	fprintf(out, "snapCount=%u\nsnapSizeLimitInKb=%llu\n", c->snap_count,
+		(unsigned long long)(c->snap_size_bytes >> 10));
+	fprintf(out, "snapshot.compression.method=%s\n", pack[c->snap_pack]);
+	fprintf(out, "serializeLastProcessedZxid.enabled=%s\n",
+		c->snap_last_zxid ? "true" : "false");
+	fprintf(out, "autopurge.snapRetainCount=%u\nautopurge.purgeInterval=%u\n", c->purge_retain,
+		c->purge_hours);
+}
+
 void config_print(const struct config *c, FILE *out)
 {
 	static const char *const huge[] = {"auto", "2M", "1G", "no"};
@@ -430,6 +447,7 @@ void config_print(const struct config *c, FILE *out)
 		c->log_size_limit ? (long long)(c->log_size_limit >> 10) : -1);
 	fprintf(out, "forceSync=%s\nfsync.warningthresholdms=%u\n", c->force_sync ? "yes" : "no",
 		c->fsync_warning_ms);
+	print_snapshots(c, out);
 	fprintf(out, "znode.container.checkIntervalMs=%u\nznode.container.maxPerMinute=%u\n",
 		c->reap_interval_ms, c->reap_per_minute);
 	fprintf(out, "znode.container.maxNeverUsedIntervalMs=%llu\n",

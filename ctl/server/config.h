@@ -7,6 +7,7 @@
 
 #include "core/base/err.h"
 #include "core/server/limits.h"
+#include "core/store/name.h"
 #include "ctl/server/log.h"
 #include "dp/eal/eal.h"
 #include "dp/port/port.h"
@@ -52,6 +53,11 @@ struct config {
 	uint32_t fsync_warning_ms;
 	bool force_sync;
 	char super_digest[128];
+	uint32_t snap_count;                /* snapCount, >= 2 */
+	uint64_t snap_size_bytes;           /* snapSizeLimitInKb; 0 = off */
+	enum store_pack snap_pack;          /* snapshot.compression.method */
+	bool snap_last_zxid;                /* serializeLastProcessedZxid.enabled */
+	uint32_t purge_retain, purge_hours; /* autopurge.*; 0 hours = never */
 
 	/* ours */
 	struct port_spec device;

@@ -203,6 +203,52 @@ static const char *set_digest_alg(struct config_ctx *x, const struct key *k, con
 	return NULL;
 }
 
+/* SyncRequestProcessor.getSnapCount() */
+static const char *set_snap_count(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, INT32_MIN, INT32_MAX, &v);
+
+	(void)k;
+	if (!why)
+		x->c->snap_count = v < 2 ? 2 : (uint32_t)v;
+	return why;
+}
+
+/* ZooKeeperServer.getSnapSizeInBytes() */
+static const char *set_snap_size(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_java_int(value, INT64_MIN, INT64_MAX >> 10, &v);
+
+	(void)k;
+	if (!why)
+		x->c->snap_size_bytes = v > 0 ? (uint64_t)v << 10 : 0;
+	return why;
+}
+
+/* SnapStream.StreamMode.fromString(): every other word means none. */
+static const char *set_snap_pack(struct config_ctx *x, const struct key *k, const char *value)
+{
+	(void)k;
+	x->c->snap_pack = strcasecmp(value, "gz") == 0       ? STORE_GZ
+			  : strcasecmp(value, "snappy") == 0 ? STORE_SNAPPY
+							     : STORE_PLAIN;
+	return NULL;
+}
+
+/* DatadirCleanupManager: fewer than three are not kept. */
+static const char *set_retain(struct config_ctx *x, const struct key *k, const char *value)
+{
+	int64_t v;
+	const char *why = value_int(value, INT32_MIN, INT32_MAX, &v);
+
+	(void)k;
+	if (!why)
+		x->c->purge_retain = v < 3 ? 3 : (uint32_t)v;
+	return why;
+}
+
 static const char *set_device(struct config_ctx *x, const struct key *k, const char *value)
 {
 	static char why[PORT_ERR_TEXT_MAX]; /* main thread; read before the next key */
@@ -422,8 +468,8 @@ static const struct key parsed_keys[] = {
 	KEY("reconfigEnabled", skip_bool),
 	KEY("observerMasterPort", skip_int),
 	KEY("syncEnabled", skip_bool),
-	KEY("autopurge.snapRetainCount", skip_int),
-	KEY("autopurge.purgeInterval", skip_int),
+	KEY("autopurge.snapRetainCount", set_retain),
+	KEYF("autopurge.purgeInterval", set_limit, purge_hours),
 	KEY("sslQuorum", refuse_true),
 	KEY("portUnification", skip_bool),
 	KEY("sslQuorumReloadCertFiles", skip_bool),
@@ -519,6 +565,10 @@ static const struct key property_keys[] = {
 	KEYN("txnLogSizeLimitInKb", set_java_kib, log_size_limit, INT32_MIN, INT32_MAX),
 	KEY("forceSync", set_force_sync),
 	KEYN("fsync.warningthresholdms", set_java_u32, fsync_warning_ms, 0, INT32_MAX),
+	KEY("snapCount", set_snap_count),
+	KEY("snapSizeLimitInKb", set_snap_size),
+	KEY("snapshot.compression.method", set_snap_pack),
+	KEYF("serializeLastProcessedZxid.enabled", set_java_bool, snap_last_zxid),
 	KEYN("nio.sessionlessCnxnTimeout", set_u32, sessionless_timeout_ms, 1, INT32_MAX),
 	KEYN("znode.container.checkIntervalMs", set_java_u32, reap_interval_ms, 1, INT32_MAX),
 	KEYN("znode.container.maxPerMinute", set_java_u32, reap_per_minute, 1, INT32_MAX),
@@ -530,8 +580,6 @@ static const struct key property_keys[] = {
 
 /* Accepted, without effect here so far. */
 static const char *const other_properties[] = {
-	"snapCount",
-	"snapSizeLimitInKb",
 	"commitLogCount",
 	"snapshotSizeFactor",
 	"flushDelay",
@@ -541,8 +589,6 @@ static const char *const other_properties[] = {
 	"enableEagerACLCheck",
 	"emulate353TTLNodes",
 	"closeSessionTxn.enabled",
-	"serializeLastProcessedZxid.enabled",
-	"snapshot.compression.method",
 	"admin.enableServer",
 	"admin.serverAddress",
 	"admin.serverPort",

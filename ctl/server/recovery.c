@@ -122,7 +122,7 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 		.trust_empty = c->snapshot_trust_empty,
 		.autocreate = c->db_autocreate,
 		.trust_gaps = c->trust_gaps,
-		.last_zxid = true,
+		.last_zxid = c->snap_last_zxid,
 		.pipe = recovery_pipe_hooks(&pipe),
 		.ctx = &show,
 		.say = say,

@@ -9,6 +9,7 @@
 #include "ctl/server/reclaimer.h"
 #include "ctl/server/recovery.h"
 #include "ctl/server/report.h"
+#include "ctl/server/snapshotter.h"
 #include "ctl/server/version.h"
 #include "dp/eal/eal.h"
 #include "dp/loop/loop.h"
@@ -31,6 +32,7 @@ enum {
 	PENDING_MAX = 8192,
 	CHANGES_SOFT_MAX = 1 << 18,
 	EAL_SPARE_MIB = 8,
+	SNAP_SPARE_SEGMENTS = 2, /* room that a snapshot leaves for the log */
 };
 
 static const size_t index_slots_min = 1u << 14, index_slots_max = 1u << 24;
@@ -44,12 +46,15 @@ struct server {
 	struct disk_dirs dirs;
 	struct recovery recovery;
 	bool dirs_open, eal, reclaiming, running;
+	bool snap_due; /* the disk has no snapshot of the state at the start */
 	struct port *port;
 	struct eal_arena tree_mem;
 	struct tree *tree;
 	struct srv_shared *shared;
 	struct loop *loop;
 	struct reclaimer reclaimer;
+	struct disk_posix snap_disk;
+	struct snapshotter snap;
 	char why[WHY_MAX];
 };
 
@@ -215,7 +220,11 @@ static enum zk_err start_loop(struct server *s)
 			   .reap_never_used_ms = c->reap_never_used_ms,
 			   .restored = s->recovery.result.session,
 			   .restored_n = s->recovery.result.sessions,
-			   .jute_maxbuffer = c->jute_maxbuffer},
+			   .jute_maxbuffer = c->jute_maxbuffer,
+			   .snap_desk = &s->snap.desk,
+			   .snap_count = c->snap_count,
+			   .snap_size_bytes = c->snap_size_bytes},
+		.snap_waker = &s->snap.waker,
 	};
 
 	fill_auth(c, &lc.leader.auth);
@@ -228,6 +237,7 @@ static enum zk_err start_loop(struct server *s)
 		lc.net.gateway = net_addr_v4(c->gateway);
 	if (!random_bytes(lc.net.steer_key, sizeof(lc.net.steer_key)) ||
 	    !random_bytes(lc.net.secret, sizeof(lc.net.secret)) ||
+	    !random_bytes(&lc.leader.snap_seed, sizeof(lc.leader.snap_seed)) ||
 	    !random_bytes(&lc.srv_key, sizeof(lc.srv_key))) {
 		snprintf(s->why, WHY_MAX, "getrandom: %s", strerror(errno));
 		return ZK_EIO;
@@ -253,12 +263,35 @@ static void helper_cpus(const struct server *s, struct config_cpus *out)
 		*out = *s->cpus;
 }
 
+static enum zk_err start_snapshots(struct server *s, const struct config_cpus *cpus)
+{
+	const struct config *c = s->conf;
+	struct snapshotter_conf sc = {.disk = &s->snap_disk.disk,
+				      .tree = s->tree,
+				      .leader = loop_leader_waker(s->loop),
+				      .pack = c->snap_pack,
+				      .digest = c->digest_enabled,
+				      .last_zxid = c->snap_last_zxid,
+				      .spare_bytes = SNAP_SPARE_SEGMENTS * c->prealloc_bytes,
+				      .retain = c->purge_retain,
+				      .purge_hours = c->purge_hours,
+				      .cpus = *cpus};
+	enum zk_err err = snapshotter_start(&s->snap, &sc);
+
+	if (err != ZK_EOK)
+		snprintf(s->why, WHY_MAX, "snapshot thread: %s", strerror(errno));
+	return err;
+}
+
 static enum zk_err start_threads(struct server *s)
 {
 	struct config_cpus cpus;
 	enum zk_err err;
 
 	helper_cpus(s, &cpus);
+	err = start_snapshots(s, &cpus);
+	if (err != ZK_EOK)
+		return err;
 	err = reclaimer_start(&s->reclaimer, loop_garbage(s->loop), loop_leader_waker(s->loop),
 			      &cpus);
 	if (err != ZK_EOK) {
@@ -268,7 +301,9 @@ static enum zk_err start_threads(struct server *s)
 	s->reclaiming = true;
 	err = loop_start(s->loop, s->why);
 	s->running = err == ZK_EOK;
-	helper_affinity(&cpus); /* the main thread's, from now on */
+	if (s->running && s->snap_due)
+		snapshotter_ask(&s->snap); /* ZooKeeperServer.loadData() */
+	helper_affinity(&cpus);            /* the main thread's, from now on */
 	return err;
 }
 
@@ -296,6 +331,25 @@ static enum zk_err recover(struct server *s)
 	return err;
 }
 
+static enum zk_err make_snapshots(struct server *s)
+{
+	const struct recover_result *r = &s->recovery.result;
+	const struct store_name name = {
+		.kind = STORE_SNAPSHOT, .pack = s->conf->snap_pack, .zxid = r->zxid};
+	char text[STORE_NAME_MAX];
+	enum zk_err err = snapshotter_init(&s->snap, LEADER_SESSIONS_MAX);
+
+	if (err != ZK_EOK) {
+		snprintf(s->why, WHY_MAX, "snapshots: %s", zk_err_text(err));
+		return err;
+	}
+	disk_posix_init(&s->snap_disk, &s->dirs, false);
+	snapshotter_metrics(&s->snap, &s->shared->metrics);
+	store_name_format(&name, text);
+	s->snap_due = !r->empty && (r->txns > 0 || strcmp(r->snapshot, text) != 0);
+	return ZK_EOK;
+}
+
 static enum zk_err start(struct server *s)
 {
 	enum zk_err err = start_dirs(s);
@@ -317,7 +371,9 @@ static enum zk_err start(struct server *s)
 	}
 	fill_shared(s->conf, s->shared);
 	facts_refresh(s->conf->data_dir, s->conf->data_log_dir, true);
-	err = start_loop(s);
+	err = make_snapshots(s);
+	if (err == ZK_EOK)
+		err = start_loop(s);
 	recovery_free(&s->recovery); /* the leader has taken the sessions */
 	return err == ZK_EOK ? start_threads(s) : err;
 }
@@ -347,6 +403,10 @@ static int serve(struct server *s, const sigset_t *signals)
 			else
 				log_line(LOG_INFO, "log=reopened");
 		}
+		if (sig == SIGUSR1) {
+			log_line(LOG_INFO, "snapshot=asked by=SIGUSR1");
+			snapshotter_ask(&s->snap);
+		}
 		report_digest(s->loop, &mismatches);
 		facts_refresh(s->conf->data_dir, s->conf->data_log_dir,
 			      tick % FACTS_DIRS_EVERY == 0);
@@ -370,6 +430,7 @@ static bool take_down(struct server *s)
 {
 	bool whole = true;
 
+	snapshotter_stop(&s->snap);
 	if (s->running)
 		loop_stop(s->loop);
 	if (s->reclaiming)
@@ -378,6 +439,7 @@ static bool take_down(struct server *s)
 		report_stop(s->loop, s->port);
 	if (s->loop)
 		whole = loop_free(s->loop);
+	snapshotter_fini(&s->snap);
 	if (s->tree)
 		tree_free(s->tree);
 	eal_arena_close(&s->tree_mem);
@@ -404,6 +466,7 @@ int server_run(const struct config *conf, const struct config_cpus *cpus)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < conf->warnings_n; i++)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/loop/lead.h"
 
+#include "core/server/leader_snap.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -142,6 +144,16 @@ static unsigned reclaim(struct lead *l, uint64_t now_ns)
 	return work;
 }
 
+static unsigned snapshot(struct lead *l, uint64_t now_ns)
+{
+	bool kick = false;
+	unsigned work = leader_snap_step(l->leader, now_ns, &kick);
+
+	if (kick)
+		waker_kick(l->conf.snap_waker);
+	return work;
+}
+
 unsigned lead_poll(void *ctx, uint64_t now_ns)
 {
 	struct lead *l = ctx;
@@ -158,7 +170,7 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 		count(&l->stats.applied, applied);
 	publish(l);
 	wake_others(l);
-	work += applied + reclaim(l, now_ns);
+	work += applied + snapshot(l, now_ns) + reclaim(l, now_ns);
 	count(&l->stats.rounds, 1);
 	if (work)
 		count(&l->stats.busy_rounds, 1);
@@ -177,7 +189,8 @@ uint64_t lead_next_ns(void *ctx)
 	struct lead *l = ctx;
 	uint64_t next = leader_next_ns(l->leader);
 
-	if (l->blocked || l->freeing || leader_applied_zxid(l->leader) < logstage_durable(l->log))
+	if (l->blocked || l->freeing || leader_snap_urgent(l->leader) ||
+	    leader_applied_zxid(l->leader) < logstage_durable(l->log))
 		return 0;
 	return next;
 }

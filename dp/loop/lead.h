@@ -35,6 +35,7 @@ struct lead_conf {
 	struct waker *waker[LEADER_CORES_MAX]; /* of the thread that runs core i */
 	struct lead_garbage *garbage;
 	struct logstage *log;
+	struct waker *snap_waker; /* of the snapshot writer, with leader.snap_desk */
 };
 
 /** Written by the leader core, read by anyone, relaxed. */

@@ -126,7 +126,10 @@ static enum zk_err threads_new(struct loop *l)
 
 static enum zk_err lead_make(struct loop *l, uint64_t now)
 {
-	struct lead_conf lc = {.leader = l->conf.leader, .garbage = &l->garbage, .log = &l->log};
+	struct lead_conf lc = {.leader = l->conf.leader,
+			       .garbage = &l->garbage,
+			       .log = &l->log,
+			       .snap_waker = l->conf.snap_waker};
 	enum zk_err err;
 
 	err = logstage_init(&l->log, &l->mem, l->conf.leader.pending_max,

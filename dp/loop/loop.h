@@ -32,6 +32,7 @@ struct loop_conf {
 	uint64_t core_memory_bytes; /* of each core: connections, watches, sessions */
 	struct srv_shared *shared;  /* srv[], leader, cores are filled in */
 	struct leader_conf leader;  /* rings, cores, mem, log are filled in */
+	struct waker *snap_waker;   /* of the snapshot writer, with leader.snap_desk */
 	struct tree *tree;
 	struct zk_hash_key srv_key;
 	bool log_in_memory; /* nothing becomes durable, and no log writer is needed */

@@ -9,3 +9,7 @@ $(BUILD)/test/store/rewrite: $(BUILD)/obj/test/store/rewrite.o $(call lib,core)
 .PHONY: test-store
 test-store: $(BUILD)/test/store/rewrite $(BUILD)/zokorctl
 	@BUILD=$(BUILD) test/store/store.sh
+
+.PHONY: test-snapshot
+test-snapshot: all
+	@BUILD=$(BUILD) test/store/snapshot.sh

@@ -368,10 +368,50 @@ static void warnings_not_errors(void **state)
 	good("nobody.knows=1");
 	assert_int_equal(conf.warnings_n, 1);
 	assert_string_equal(conf.warning[0], "zoo.cfg:4: nobody.knows: unknown key, ignored");
-	good("snapCount=7");
-	assert_string_equal(conf.warning[0], "zoo.cfg:4: snapCount: accepted, without effect here");
-	good("zookeeper.snapCount=7");
+	good("leaderServes=no");
+	assert_string_equal(conf.warning[0],
+			    "zoo.cfg:4: leaderServes: accepted, without effect here");
+	good("zookeeper.leaderServes=no");
 	assert_int_equal(conf.warnings_n, 1);
+}
+
+static void snapshot_keys(void **state)
+{
+	(void)state;
+	good("tickTime=2000");
+	assert_int_equal(conf.snap_count, 100000);
+	assert_true(conf.snap_size_bytes == UINT64_C(4) << 30);
+	assert_true(conf.snap_pack == STORE_PLAIN && conf.snap_last_zxid);
+	assert_int_equal(conf.purge_retain, 3);
+	assert_int_equal(conf.purge_hours, 0);
+	good("zookeeper.snapCount=7");
+	assert_int_equal(conf.snap_count, 7);
+	assert_int_equal(conf.warnings_n, 0);
+	good("snapCount=-1");
+	assert_int_equal(conf.snap_count, 2);
+	bad("snapCount=x", "zoo.cfg:4: snapCount: \"x\" is not a number\n");
+	good("snapSizeLimitInKb=8");
+	assert_int_equal(conf.snap_size_bytes, 8192);
+	good("snapSizeLimitInKb=-1");
+	assert_int_equal(conf.snap_size_bytes, 0);
+	good("snapshot.compression.method=GZ");
+	assert_int_equal(conf.snap_pack, STORE_GZ);
+	good("snapshot.compression.method=snappy");
+	assert_int_equal(conf.snap_pack, STORE_SNAPPY);
+	good("snapshot.compression.method=");
+	assert_int_equal(conf.snap_pack, STORE_PLAIN);
+	good("serializeLastProcessedZxid.enabled=false");
+	assert_false(conf.snap_last_zxid);
+	good("autopurge.snapRetainCount=1");
+	assert_int_equal(conf.purge_retain, 3);
+	good("autopurge.snapRetainCount=12");
+	assert_int_equal(conf.purge_retain, 12);
+	good("autopurge.purgeInterval=-1");
+	assert_int_equal(conf.purge_hours, 0);
+	good("autopurge.purgeInterval=24");
+	assert_int_equal(conf.purge_hours, 24);
+	bad("autopurge.purgeInterval=1h",
+	    "zoo.cfg:4: autopurge.purgeInterval: \"1h\" is not a number\n");
 }
 
 static void bad_apache_values(void **state)
@@ -622,6 +662,7 @@ int main(void)
 		cmocka_unit_test(both_spellings_of_properties),
 		cmocka_unit_test(container_keys),
 		cmocka_unit_test(warnings_not_errors),
+		cmocka_unit_test(snapshot_keys),
 		cmocka_unit_test(bad_apache_values),
 		cmocka_unit_test(not_served_yet),
 		cmocka_unit_test(our_keys),
