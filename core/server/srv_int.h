@@ -131,8 +131,11 @@ struct srv_ask {
 	uint16_t turn;  /* the core whose text goes out as it comes */
 	uint32_t ended; /* set of the cores whose last part is here */
 	struct read_build held[MSG_CORES_MAX];
-	/* wchs */
+	/* wchs, wchp: merged by path, words_merge.c */
+	size_t held_at[MSG_CORES_MAX]; /* of held, what has been merged */
+	uint32_t totals;               /* set of the cores whose totals are here */
 	uint64_t watch_conns, watch_paths, watches;
+	uint64_t order; /* of the path that is being told, when watch_paths > 0 */
 	/* dump */
 	struct read_build conns, sessions, owners; /* records, records, text */
 	uint64_t owners_n;
@@ -141,14 +144,26 @@ struct srv_ask {
 /** A record of a dump: u64 time in ms at which it expires, u16 length, name. */
 enum { WORDS_RECORD_BYTES = 10 };
 
+/** What a core sends for wchp, watch by watch in watch_order(): u64 order, u32 length of the path
+ * (0: it has been told), path, u64 session (0: leave it out). For wchs: its connections and watches
+ * once, then u64 order per path. */
+enum words_watch {
+	WORDS_WATCH_HEAD = 12,
+	WORDS_WATCH_SESSION = 8,
+	WORDS_WATCH_ORDER = 8,
+	WORDS_WATCH_TOTALS = 16
+};
+
 /** A part that this core still owes. */
 struct srv_gather {
 	struct msg_gather m;
 	uint32_t cursor;          /* next connection slot */
 	struct watch_place watch; /* wchc, wchp: next watch ... */
 	size_t item_at; /* ... of which so many bytes have been sent: it is too long for a part */
+	size_t item_bytes;
 	uint32_t item_conn;
 	size_t item_path_n;
+	bool begun;
 };
 
 /** Summaries of a client core; with percentiles up to SRV_METRICS_DETAILED. */
@@ -531,6 +546,11 @@ unsigned words_round(struct srv *s); /* owed parts, words in line */
 void words_ask_free(struct srv_ask *a);
 /** Send one part of the first gather. @return false: the ring is full. */
 bool words_part(struct srv *s);
+/** Keep bytes for later. */
+void words_keep(struct srv_conn *c, struct read_build *b, struct zk_span text);
+/** A part of a wchs or wchp: merge what is there of all cores. */
+void words_merge(struct srv_conn *c, struct srv_ask *a, const struct msg_gather *m,
+		 struct zk_span part);
 /** Everything for a dump is here: print it. */
 void words_dump(struct srv_conn *c, struct srv_ask *a);
 

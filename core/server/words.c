@@ -252,8 +252,7 @@ void words_ask_free(struct srv_ask *a)
 	*a = (struct srv_ask){0};
 }
 
-/** Keep bytes for later. */
-static void keep(struct srv_conn *c, struct read_build *b, struct zk_span text)
+void words_keep(struct srv_conn *c, struct read_build *b, struct zk_span text)
 {
 	uint8_t *p;
 
@@ -277,7 +276,7 @@ static void take_text(struct srv_conn *c, struct srv_ask *a, const struct msg_ga
 	if (m->part_core == a->turn)
 		out_put(c, text.p, text.n);
 	else
-		keep(c, &a->held[m->part_core], text);
+		words_keep(c, &a->held[m->part_core], text);
 	if (!m->last)
 		return;
 	a->ended |= UINT32_C(1) << m->part_core;
@@ -294,18 +293,16 @@ static void take_part(struct srv_conn *c, struct srv_ask *a, const struct msg_ga
 {
 	switch (m->what) {
 	case GATHER_WCHS:
-		zk_assert(text.n == 24);
-		a->watch_conns += zk_get64(text.p);
-		a->watch_paths += zk_get64(text.p + 8);
-		a->watches += zk_get64(text.p + 16);
+	case GATHER_WCHP:
+		words_merge(c, a, m, text);
 		break;
 	case GATHER_DUMP:
 		if (m->section == GATHER_CONNS)
-			keep(c, &a->conns, text);
+			words_keep(c, &a->conns, text);
 		else if (m->section == GATHER_SESSIONS)
-			keep(c, &a->sessions, text);
+			words_keep(c, &a->sessions, text);
 		else if (m->section == GATHER_OWNERS)
-			keep(c, &a->owners, text);
+			words_keep(c, &a->owners, text);
 		else
 			a->owners_n = zk_get64(text.p);
 		break;

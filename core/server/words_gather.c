@@ -57,49 +57,22 @@ static bool part_conns(struct srv *s, struct srv_gather *g, struct words_out *o)
 
 /* ---- watches: wchs, wchc, wchp ---- */
 
-static void part_watch_counts(struct srv *s, struct words_out *o)
-{
-	struct watch_counts n;
-
-	watch_counts(s->watch, &n);
-	zk_put64((uint8_t *)o->p, n.data_conns);
-	zk_put64((uint8_t *)o->p + 8, n.data_paths);
-	zk_put64((uint8_t *)o->p + 16, n.data);
-	o->n = 24;
-}
-
 struct item {
 	struct srv *s;
 	struct srv_gather *g;
 	struct words_out *o;
 };
 
-static bool put_item(void *ctx, struct zk_span path, uint32_t conn, bool first)
+/** The bytes of @p pieces that have not been sent, as many as fit. @return true: that was all. */
+static bool put_pieces(struct item *it, const struct zk_span *piece, size_t pieces, uint32_t conn,
+		       size_t path_n)
 {
-	struct item *it = ctx;
 	struct srv_gather *g = it->g;
 	struct words_out *o = it->o;
-	struct zk_span piece[5], nl = zk_span_str("\n"), tab = zk_span_str("\t"), id;
-	char text[24];
-	struct words_out t = {text, 0, sizeof(text)};
-	size_t total = 0, pieces = 0, skip, room = o->cap - o->n;
+	size_t total = 0, skip, room = o->cap - o->n;
 
-	words_printf(&t, "0x%" PRIx64, srv_slot(it->s, conn)->session);
-	id = zk_span_of(text, t.n);
-	if (first) {
-		piece[pieces++] = g->m.what == GATHER_WCHP ? path : id;
-		piece[pieces++] = nl;
-	}
-	piece[pieces++] = tab;
-	piece[pieces++] = g->m.what == GATHER_WCHP ? id : path;
-	piece[pieces++] = nl;
 	for (size_t i = 0; i < pieces; i++)
 		total += piece[i].n;
-	if (g->item_at && (g->item_conn != conn || g->item_path_n != path.n)) {
-		g->item_at = 0; /* what it was has gone meanwhile */
-		words_printf(o, "\n");
-		room--;
-	}
 	if (g->item_at == 0 && total > room && o->n > 0)
 		return false; /* the next part has more room */
 	skip = g->item_at;
@@ -114,20 +87,95 @@ static bool put_item(void *ctx, struct zk_span path, uint32_t conn, bool first)
 		g->item_at += n;
 	}
 	if (g->item_at < total) {
+		g->item_bytes = total;
 		g->item_conn = conn;
-		g->item_path_n = path.n;
+		g->item_path_n = path_n;
 		return false;
 	}
 	g->item_at = 0;
 	return true;
 }
 
+/** What wchc prints: a session and its paths. Each is on one core. */
+static bool put_text(void *ctx, struct zk_span path, uint32_t conn, bool first)
+{
+	struct item *it = ctx;
+	struct zk_span piece[5], nl = zk_span_str("\n"), tab = zk_span_str("\t");
+	char text[24];
+	struct words_out t = {text, 0, sizeof(text)};
+	size_t pieces = 0;
+
+	if (first) {
+		words_printf(&t, "0x%" PRIx64, srv_slot(it->s, conn)->session);
+		piece[pieces++] = zk_span_of(text, t.n);
+		piece[pieces++] = nl;
+	}
+	piece[pieces++] = tab;
+	piece[pieces++] = path;
+	piece[pieces++] = nl;
+	if (it->g->item_at && (it->g->item_conn != conn || it->g->item_path_n != path.n)) {
+		it->g->item_at = 0; /* what it was has gone meanwhile */
+		words_printf(it->o, "\n");
+	}
+	return put_pieces(it, piece, pieces, conn, path.n);
+}
+
+/** The rest of a record whose watch has gone meanwhile: zeros, and so is its session.
+ *  @return true: that was all. */
+static bool put_rest(struct item *it)
+{
+	struct srv_gather *g = it->g;
+	struct words_out *o = it->o;
+	size_t n = g->item_bytes - g->item_at;
+
+	n = n < o->cap - o->n ? n : o->cap - o->n;
+	memset(o->p + o->n, 0, n);
+	o->n += n;
+	g->item_at += n;
+	if (g->item_at < g->item_bytes)
+		return false;
+	g->item_at = 0;
+	return true;
+}
+
+/** What wchs and wchp merge: enum words_watch in srv_int.h. */
+static bool put_record(void *ctx, struct zk_span path, uint32_t conn, bool first)
+{
+	struct item *it = ctx;
+	uint8_t head[12], session[8];
+	struct zk_span piece[3] = {
+		{head, sizeof(head)}, {path.p, first ? path.n : 0}, {session, 8}};
+	bool counts = it->g->m.what == GATHER_WCHS;
+
+	if (it->g->item_at && (it->g->item_conn != conn || it->g->item_path_n != path.n) &&
+	    !put_rest(it))
+		return false;
+	zk_put64(head, watch_order(&it->s->conf.key, path));
+	zk_put32(head + 8, (uint32_t)piece[1].n);
+	zk_put64(session, srv_slot(it->s, conn)->session);
+	if (!counts)
+		return put_pieces(it, piece, 3, conn, path.n);
+	piece[0].n = 8;
+	return !first || put_pieces(it, piece, 1, conn, path.n);
+}
+
 static bool part_watches(struct srv *s, struct srv_gather *g, struct words_out *o)
 {
 	struct item it = {s, g, o};
+	bool records = g->m.what != GATHER_WCHC, done;
 
-	return watch_walk(s->watch, g->m.what == GATHER_WCHP, &g->watch, WATCHES_PART, put_item,
-			  &it);
+	if (g->m.what == GATHER_WCHS && !g->begun) {
+		struct watch_counts n;
+
+		watch_counts(s->watch, &n);
+		zk_put64((uint8_t *)o->p, n.data_conns);
+		zk_put64((uint8_t *)o->p + 8, n.data);
+		o->n = WORDS_WATCH_TOTALS;
+	}
+	g->begun = true;
+	done = watch_walk(s->watch, records, &g->watch, WATCHES_PART,
+			  records ? put_record : put_text, &it);
+	return done && (!records || !g->item_at || put_rest(&it));
 }
 
 /* ---- crst, srst ---- */
@@ -186,8 +234,6 @@ static bool part_fill(struct srv *s, struct srv_gather *g, struct words_out *o)
 			words_reset(s);
 		return true;
 	case GATHER_WCHS:
-		part_watch_counts(s, o);
-		return true;
 	case GATHER_WCHC:
 	case GATHER_WCHP:
 		return part_watches(s, g, o);

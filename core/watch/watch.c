@@ -643,50 +643,125 @@ void watch_up_to_date(struct watch *w, uint32_t conn)
 
 /* ---- walking ---- */
 
-static uint32_t group_first(const struct watch *w, bool by_path, uint32_t group)
+static uint32_t reversed(uint32_t v)
 {
-	return by_path ? path_at(w, group)->first : w->conn_first[group];
+	v = (v >> 1 & 0x55555555u) | (v & 0x55555555u) << 1;
+	v = (v >> 2 & 0x33333333u) | (v & 0x33333333u) << 2;
+	v = (v >> 4 & 0x0f0f0f0fu) | (v & 0x0f0f0f0fu) << 4;
+	return __builtin_bswap32(v);
 }
 
-static uint32_t group_next(const struct watch *w, bool by_path, uint32_t entry)
+uint64_t watch_order(const struct zk_hash_key *key, struct zk_span path)
 {
-	const struct entry *e = entry_at(w, entry);
+	uint64_t h = zk_hash13(key, path.p, path.n);
 
-	return by_path ? e->path_next : e->conn_next;
+	/* Buckets are chosen by the low bits, so a bucket is a range of reversed hashes, and its
+	 * halves after a split are the halves of that range. */
+	return (uint64_t)reversed((uint32_t)h) << 32 | h >> 32;
+}
+
+/** The first path of order *from or later, *from becomes its. NONE: there is none, or *budget is
+ * used up, which looks at one bucket each. */
+static uint32_t path_from(const struct watch *w, uint64_t *from, unsigned *budget)
+{
+	const struct heads *h = &w->path_heads;
+	uint64_t x = *from >> 32;
+
+	while (x <= UINT32_MAX && *budget) {
+		uint32_t hash = reversed((uint32_t)x), found = NONE;
+		uint32_t mask = (hash & h->mask) < h->split ? 2 * h->mask + 1 : h->mask;
+		uint64_t best = 0, range = (UINT64_C(1) << 32) / ((uint64_t)mask + 1);
+
+		(*budget)--;
+		for (uint32_t i = *heads_of(h, hash); i != NONE; i = path_at(w, i)->hash_next) {
+			const struct path *p = path_at(w, i);
+			uint64_t o = watch_order(&w->conf.key, zk_span_of(p->bytes, p->n));
+
+			if (o >= *from && (found == NONE || o < best)) {
+				found = i;
+				best = o;
+			}
+		}
+		if (found != NONE) {
+			*from = best;
+			return found;
+		}
+		x = (x / range + 1) * range;
+		*from = x << 32;
+		if (x > UINT32_MAX)
+			*from = UINT64_MAX;
+	}
+	return NONE;
+}
+
+struct walk {
+	const struct watch *w;
+	watch_walk_fn *fn;
+	void *ctx;
+	unsigned budget;
+};
+
+/** The entries of one path or connection, from the one after @p *skip on. @return false: stopped.
+ */
+static bool walk_group(struct walk *k, bool by_path, uint32_t i, uint32_t *skip)
+{
+	const struct watch *w = k->w;
+	bool first = true;
+
+	for (uint32_t at = 0; i != NONE; at++) {
+		const struct entry *e = entry_at(w, i);
+		const struct path *p = path_at(w, e->path);
+		bool in_data = (entry_mode(e) & WATCH_IN_DATA) != 0;
+
+		i = by_path ? e->path_next : e->conn_next;
+		if (at >= *skip) {
+			if (k->budget == 0)
+				return false;
+			k->budget--;
+			if (in_data &&
+			    !k->fn(k->ctx, zk_span_of(p->bytes, p->n), entry_conn(e), first))
+				return false;
+			++*skip;
+		}
+		first = first && !in_data;
+	}
+	*skip = 0;
+	return true;
+}
+
+static bool walk_paths(struct walk *k, struct watch_place *at)
+{
+	while (at->order != UINT64_MAX) {
+		uint64_t order = at->order;
+		uint32_t p = path_from(k->w, &order, &k->budget);
+
+		if (order != at->order)
+			at->skip = 0;
+		at->order = order;
+		if (p == NONE)
+			return at->order == UINT64_MAX;
+		if (!walk_group(k, true, path_at(k->w, p)->first, &at->skip))
+			return false;
+		at->order++;
+	}
+	return true;
 }
 
 bool watch_walk(const struct watch *w, bool by_path, struct watch_place *at, unsigned budget,
 		watch_walk_fn *fn, void *ctx)
 {
-	uint32_t groups = by_path ? w->paths_used : w->conf.conns_max;
+	struct walk k = {w, fn, ctx, budget};
 
-	if (by_path && at->group == NONE)
-		at->group = NONE + 1; /* paths are numbered from 1 */
-	for (; at->group < groups; at->group++, at->skip = 0) {
-		uint32_t i = group_first(w, by_path, at->group);
-		bool first = true;
-
-		for (uint32_t k = 0; k < at->skip && i != NONE; k++) {
-			first &= (entry_mode(entry_at(w, i)) & WATCH_IN_DATA) == 0;
-			i = group_next(w, by_path, i);
-		}
-		for (; i != NONE; i = group_next(w, by_path, i)) {
-			const struct entry *e = entry_at(w, i);
-			const struct path *p = path_at(w, e->path);
-
-			if (budget == 0)
-				return false;
-			budget--;
-			if (entry_mode(e) & WATCH_IN_DATA) {
-				if (!fn(ctx, zk_span_of(p->bytes, p->n), entry_conn(e), first))
-					return false;
-				first = false;
-			}
-			at->skip++;
-		}
-		if (budget == 0)
+	if (by_path)
+		return walk_paths(&k, at);
+	for (; at->conn < w->conf.conns_max; at->conn++) {
+		if (!walk_group(&k, false, w->conn_first[at->conn], &at->skip))
 			return false;
-		budget--;
+		if (k.budget == 0) {
+			at->conn++;
+			return at->conn == w->conf.conns_max;
+		}
+		k.budget--;
 	}
 	return true;
 }

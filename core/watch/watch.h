@@ -108,16 +108,22 @@ void watch_up_to_date(struct watch *w, uint32_t conn);
 /** Where watch_walk() goes on; starts as zeros. The table may change between two calls: what
  * changes near the place may be told twice or not at all. */
 struct watch_place {
-	uint32_t group; /* path or connection */
-	uint32_t skip;  /* entries of it already passed */
+	uint64_t order; /* watch_order() of the path */
+	uint32_t conn;
+	uint32_t skip; /* entries of it already passed */
 };
+
+/** Where a path comes in a walk by path: the same in every table of the same key, whatever its
+ * size, so walks of several tables can be merged. Two paths share one by an accident of 2^-64. */
+uint64_t watch_order(const struct zk_hash_key *key, struct zk_span path);
 
 /** One watcher of the data table. @p first: the first one of its path (of its connection). Must not
  * call back into the table. @return false: stop, and begin with this one next time. */
 typedef bool watch_walk_fn(void *ctx, struct zk_span path, uint32_t conn, bool first);
 
-/** Tell @p fn the entries of Apache's data table, grouped by path or by connection (wchp, wchc).
- * Bound: @p budget entries and groups looked at, plus the place's skip. @return true: that was all.
+/** Tell @p fn the entries of Apache's data table, grouped by path, in watch_order(), or by
+ * connection (wchp, wchc). Bound: @p budget entries and groups looked at, plus the place's skip.
+ * @return true: that was all.
  */
 bool watch_walk(const struct watch *w, bool by_path, struct watch_place *at, unsigned budget,
 		watch_walk_fn *fn, void *ctx);

@@ -311,6 +311,35 @@ def words_about_watches():
 
 
 @case
+def words_about_one_path_on_every_core():
+    """Its watchers are on any core; it counts once."""
+    conns = [Conn() for _ in range(24)]
+    base, many = node("one"), 300
+    made(conns[0], base)
+    for n, c in enumerate(conns):
+        c.call(zk.GET_DATA, zk.watched(base, True))
+        for i in range(many if n % 2 else 0):
+            c.send(zk.request(c.next_xid(), zk.EXISTS, zk.watched("%s/%d" % (base, i), True)))
+            c.answer(c.xid)
+    text = zk.four_letters("wchs")
+    same(text, "24 connections watching %d paths\nTotal watches:%d\n" % (many + 1, 24 + 12 * many),
+         "wchs")
+    groups = {}
+    for line in zk.four_letters("wchp").split("\n"):
+        if line.startswith("\t"):
+            groups[path].append(int(line[1:], 16))
+        elif line:
+            path = line
+            check(path not in groups, "%s comes twice", path)
+            groups[path] = []
+    want = {"%s/%d" % (base, i): sorted(c.session for c in conns[1::2]) for i in range(many)}
+    want[base] = sorted(c.session for c in conns)
+    same({p: sorted(v) for p, v in groups.items()}, want, "wchp")
+    for c in conns:
+        c.close()
+
+
+@case
 def words_that_are_left():
     shape(zk.four_letters("dirs"), r"datadir_size: \d+", r"logdir_size: \d+")
     text = zk.four_letters("envi")

@@ -547,7 +547,7 @@ static void long_watches(void **state)
 	struct fake *f = fake_new(NULL);
 	struct fake_conn *a = fake_session(f), *w = fake_open(f);
 	static char path[LONG + 1];
-	size_t at = 0, lines = 0;
+	size_t at = 0, lines = 0, found = 0;
 
 	(void)state;
 	memset(path, 'p', LONG);
@@ -563,30 +563,128 @@ static void long_watches(void **state)
 	fake_send(w, "wchp", 4);
 	fake_settle(f);
 	assert_true(w->shut);
-	assert_memory_equal(w->out, path, LONG);
-	assert_memory_equal(w->out + LONG, "\n\t0x100000000000001\n/some-path-0\n", 33);
-	for (; at < w->out_n; at++)
+	for (; at < w->out_n; at++) {
 		lines += w->out[at] == '\n';
+		if (w->out[at] == '/' && w->out_n - at > LONG + 20 &&
+		    memcmp(w->out + at, path, LONG) == 0) {
+			found++;
+			assert_memory_equal(w->out + at + LONG, "\n\t0x100000000000001\n", 20);
+		}
+	}
+	assert_int_equal(found, 1);
 	assert_int_equal(lines, 2 * (MORE + 1) + 1);
 	fake_free(f);
 }
 
-static void text_of(struct fake *f, uint16_t core, bool last, const char *text)
+static void part_of(struct fake *f, enum gather_what what, uint16_t core, bool last, const void *p,
+		    size_t n)
 {
-	size_t n = strlen(text);
 	struct msg_gather *m = zk_ring_reserve(&f->down, sizeof(*m) + n);
 
 	assert_non_null(m);
 	*m = (struct msg_gather){.h = {.kind = MSG_GATHER_TEXT, .conn = {0, 1}},
-				 .what = GATHER_WCHP,
+				 .what = (uint16_t)what,
 				 .part_core = core,
 				 .last = last,
 				 .cores = 3,
 				 .text_bytes = (uint32_t)n};
-	memcpy(m + 1, text, n);
+	if (n)
+		memcpy(m + 1, p, n);
 	zk_ring_commit(&f->down, sizeof(*m) + n);
 	zk_ring_publish(&f->down);
 	fake_settle(f);
+}
+
+static void text_of(struct fake *f, uint16_t core, bool last, const char *text)
+{
+	part_of(f, GATHER_WCHC, core, last, text, strlen(text));
+}
+
+static const struct zk_hash_key watch_key = {5, 6}; /* of fake_new() */
+
+static int by_order(const void *a, const void *b)
+{
+	uint64_t x = watch_order(&watch_key, zk_span_str(*(const char *const *)a));
+	uint64_t y = watch_order(&watch_key, zk_span_str(*(const char *const *)b));
+
+	return x < y ? -1 : x > y;
+}
+
+/** A record of wchp. */
+static size_t watch_record(uint8_t *p, const char *path, bool first, uint64_t session)
+{
+	size_t n = first ? strlen(path) : 0;
+
+	zk_put64(p, watch_order(&watch_key, zk_span_str(path)));
+	zk_put32(p + 8, (uint32_t)n);
+	memcpy(p + 12, path, n);
+	zk_put64(p + 12 + n, session);
+	return 20 + n;
+}
+
+/* three cores, one path on two of them, another one that went while it was being told */
+static void cores_merged(void **state)
+{
+	const char *path[] = {"/x", "/yy", "/zzz", "/v"};
+	struct fake *f = fake_new(NULL);
+	struct fake_conn *fc = fake_open(f);
+	char want[128];
+	uint8_t a[256], b[256];
+	size_t an = 0, bn = 0;
+
+	(void)state;
+	f->hold = true;
+	qsort(path, 4, sizeof(path[0]), by_order);
+	an += watch_record(a, path[0], true, 1);
+	an += watch_record(a + an, path[1], true, 2);
+	an += watch_record(a + an, path[1], false, 3);
+	an += watch_record(a + an, path[3], true, 4);
+	bn += watch_record(b, path[1], true, 5);
+	bn += watch_record(b + bn, path[2], true, 0);
+	(void)snprintf(want, sizeof(want), "%s\n\t0x1\n%s\n\t0x2\n\t0x3\n\t0x5\n%s\n\t0x4\n\n",
+		       path[0], path[1], path[3]);
+	fake_send(fc, "wchp", 4);
+	fake_settle(f);
+	part_of(f, GATHER_WCHP, 2, false, b, 5);
+	part_of(f, GATHER_WCHP, 0, true, a, an);
+	assert_int_equal(fc->out_n, 0); /* nobody knows what the others have in front of it */
+	part_of(f, GATHER_WCHP, 1, true, NULL, 0);
+	assert_int_equal(fc->out_n, 0);
+	part_of(f, GATHER_WCHP, 2, false, b + 5, bn - 10);
+	assert_true(fc->out_n > 0);
+	assert_false(fc->shut);
+	part_of(f, GATHER_WCHP, 2, true, b + bn - 5, 5);
+	assert_true(fc->shut);
+	assert_int_equal(fc->out_n, strlen(want));
+	assert_memory_equal(fc->out, want, strlen(want));
+	fake_free(f);
+}
+
+/* "N connections watching M paths" */
+static void cores_counted(void **state)
+{
+	static const char want[] = "6 connections watching 4 paths\nTotal watches:600\n";
+	struct fake *f = fake_new(NULL);
+	struct fake_conn *fc = fake_open(f);
+	uint8_t p[16 + 3 * 8];
+
+	(void)state;
+	f->hold = true;
+	fake_send(fc, "wchs", 4);
+	fake_settle(f);
+	for (uint16_t core = 0; core < 3; core++) {
+		zk_put64(p, core + 1u);
+		zk_put64(p + 8, (core + 1u) * 100);
+		zk_put64(p + 16, core == 2 ? 9 : 7); /* 7, 8, 9, 10 */
+		zk_put64(p + 24, core == 2 ? 10 : 8);
+		zk_put64(p + 32, 10);
+		part_of(f, GATHER_WCHS, core, false, p, 16 + 3);
+		part_of(f, GATHER_WCHS, core, true, p + 19, (core == 2 ? 16 : 24) - 3);
+	}
+	assert_true(fc->shut);
+	assert_int_equal(fc->out_n, sizeof(want) - 1);
+	assert_memory_equal(fc->out, want, sizeof(want) - 1);
+	fake_free(f);
 }
 
 /* texts of several cores come mixed and leave core by core */
@@ -598,7 +696,7 @@ static void cores_in_order(void **state)
 
 	(void)state;
 	f->hold = true;
-	fake_send(fc, "wchp", 4);
+	fake_send(fc, "wchc", 4);
 	fake_settle(f);
 	text_of(f, 2, false, "/two\n");
 	text_of(f, 1, false, "/on");
@@ -665,6 +763,7 @@ int main(void)
 		cmocka_unit_test(trace_mask),    cmocka_unit_test(envi),
 		cmocka_unit_test(resets),        cmocka_unit_test(watches),
 		cmocka_unit_test(long_watches),  cmocka_unit_test(cores_in_order),
+		cmocka_unit_test(cores_merged),  cmocka_unit_test(cores_counted),
 		cmocka_unit_test(dump),          cmocka_unit_test(dates),
 		cmocka_unit_test(averages),      cmocka_unit_test(limits_table),
 	};

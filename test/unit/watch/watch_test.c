@@ -473,6 +473,7 @@ struct walk {
 	unsigned watchers, groups, take; /* stops after `take` at a time */
 	bool by_path;
 	uint64_t group; /* the one that is being told */
+	uint64_t order; /* of the path, by path */
 	uint8_t seen[CONNS][PATHS];
 };
 
@@ -490,6 +491,12 @@ static bool on_walk(void *ctx, struct zk_span path, uint32_t conn, bool first)
 		k->group = group;
 	}
 	assert_true(k->group == group);
+	if (k->by_path) {
+		uint64_t order = watch_order(&(struct zk_hash_key){1, 2}, path);
+
+		assert_true(first ? order > k->order : order == k->order);
+		k->order = order;
+	}
 	k->watchers++;
 	k->seen[conn][p]++;
 	return true;
