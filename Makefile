@@ -83,7 +83,8 @@ help:
 DEPS_BUILD := gcc make pkg-config libdpdk-dev liburcu-dev libmnl-dev libssl-dev \
 	liburing-dev libdeflate-dev zlib1g-dev libsnappy-dev libjansson-dev
 DEPS_TEST := clang clang-format clang-tidy cppcheck shellcheck libclang-rt-14-dev libcmocka-dev binutils \
-	iproute2 nftables ethtool iputils-ping procps python3 libcap2-bin util-linux
+	iproute2 nftables ethtool iputils-ping procps python3 libcap2-bin util-linux \
+	libfuse3-dev fuse3 e2fsprogs
 
 .PHONY: deps deps-build
 deps-build:

@@ -35,7 +35,7 @@ steps=(
 	"store=$make test-store"
 	"store/snapshot=$make test-snapshot"
 	"store/snapshot-asan=env ZOKORD=build/v-address-undefined/zokord test/store/snapshot.sh"
-	"crash/apache=env ROUNDS=20 NODES=5000 test/crash/run.sh apache"
+	"crash/apache=$make test-crash-apache"
 	"clients/one-core=test/clients/run.sh zokor"
 	"clients/two-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1 test/clients/run.sh zokor"
 	"clients/four-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1,0,1 test/clients/run.sh zokor"

@@ -11,15 +11,16 @@ server while it starts, some are long enough for abandoned sessions to expire.
 
 import argparse
 import os
-import selectors
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "lib"), os.path.join(HERE, "../clients/lib")]
+import drive
 import logfile
 import zkwire as zk
 from client import Client, Wrong, wrong
+from faultfs import FaultFs
 from model import EPHEMERAL, seeded
 from server import Failed, Server
 from tree import Tree
@@ -34,7 +35,12 @@ class Loop:
         self.args = args
         self.rng = seeded(args.seed, "loop")
         self.data = os.path.join(args.directory, "data")
-        os.makedirs(self.data, exist_ok=True)
+        self.disk = None
+        if args.power:
+            self.disk = FaultFs(args.directory)
+            self.data = self.disk.data
+            self.disk.command("strict %d" % (args.power == "strict"))
+            self.disk.command("ordered %d" % (args.power == "ordered"))
         self.servers = [Server(kind, self.data, os.path.join(args.directory, kind + ".log"))
                         for kind in args.kinds.split(",")]
         self.server = None
@@ -47,6 +53,7 @@ class Loop:
         self.zxid = 0           # after the last check
         self.highest = -1       # of the shared sequence numbers that were ever sure
         self.starts_ms = []
+        self.lost = 0
         self.survived = self.unknown = 0
 
     # ---- one life of the server
@@ -61,42 +68,13 @@ class Loop:
                 for path in (client.base, client.base + "/n"):
                     wrong(conn.call(zk.CREATE, zk.create(path, b"")).err, "create of %s", path)
             conn.close()
+        if self.disk and self.server.kind == "apache":
+            self.disk.command("settle 1")   # Apache does not sync its first snapshot
 
     def work(self, seconds):
-        """Let the clients write for so long."""
-        selector = selectors.DefaultSelector()
-        end = time.monotonic() + seconds
-
-        def join(client):
-            client.connect()
-            selector.register(client.sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
-
-        for client in self.clients:
-            join(client)
+        """Let the clients write for so long; now and then one of them ends its session."""
         ending = self.rng.choice(self.clients) if self.rng.random() < 0.3 else None
-        close_at = end - seconds * self.rng.random() / 2
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            if ending and time.monotonic() > close_at and ending.hello:
-                ending.push_close()
-                ending = None
-            for key, events in selector.select(left):
-                client = key.data
-                if events & selectors.EVENT_READ and not client.readable():
-                    selector.unregister(client.sock)
-                    wrong(client.session, "%s: the server ended the connection", client.name)
-                    join(client)
-                    continue
-                if events & selectors.EVENT_WRITE:
-                    client.writable()
-                want = selectors.EVENT_READ
-                if client.wants_to_write():
-                    want |= selectors.EVENT_WRITE
-                if want != key.events:
-                    selector.modify(client.sock, want, client)
-        selector.close()
+        drive.drive(self.clients, seconds, ending, seconds * self.rng.random())
 
     def hatch(self):
         """A session with one ephemeral that is left alone from now on."""
@@ -159,6 +137,11 @@ class Loop:
         wrong(zxid < seen, "the server is at zxid 0x%x, clients have seen 0x%x", zxid, seen)
         self.server.digest_ok()
 
+    def end_power(self):
+        """What the disk had not been told to keep may be gone, and nothing else."""
+        if self.disk:
+            self.disk.command("crash %d" % self.rng.getrandbits(32))
+
     def one(self, number):
         self.life(number % 25 == 24)
         how = self.rng.random()
@@ -168,12 +151,14 @@ class Loop:
             self.server.kill()
         for client in self.clients:
             client.drain()
+        self.end_power()
         self.age()
         self.server = self.servers[(number + 1) % len(self.servers)]
         if self.rng.random() < 0.1:
             self.server.spawn()
             time.sleep(self.rng.random() * 0.5 * (4 if self.server.kind == "apache" else 1))
             self.server.kill()
+            self.end_power()
         self.vary()
         if self.args.tamper and number == self.args.rounds // 2:
             logfile.cut(self.data, max(c.zxid for c in self.clients))
@@ -201,12 +186,16 @@ class Loop:
         finally:
             for server in self.servers:
                 server.reap()
+            if self.disk:
+                self.lost = self.disk.counters()["lost"]
+                self.disk.end()
         acknowledged = sum(c.acknowledged for c in self.clients)
         starts = sorted(self.starts_ms)
         print("ok %d rounds, %d operations acknowledged, %d of %d unanswered ones survived, "
-              "%d sessions resumed; start %.0f ms (median), %.0f ms (worst)" % (
+              "%d sessions resumed; %sstart %.0f ms (median), %.0f ms (worst)" % (
                   self.args.rounds, acknowledged, self.survived, self.unknown,
-                  sum(c.resumed for c in self.clients), starts[len(starts) // 2], starts[-1]))
+                  sum(c.resumed for c in self.clients),
+                  "%d unsynced bytes lost; " % self.lost if self.disk else "", starts[len(starts) // 2], starts[-1]))
         return 0
 
 
@@ -217,6 +206,10 @@ def main():
     parser.add_argument("--kinds", default=os.environ.get("ZK_KIND", "zokor"))
     parser.add_argument("--tamper", action="store_true",
                         help="lose one acknowledged transaction; a loop that does not see it fails")
+    parser.add_argument("--power", choices=("ordered", "journal", "strict"),
+                        help="each kill is a loss of power, too. ordered: files keep unsynced "
+                        "bytes up to some sector; journal: any sectors; strict: and names are "
+                        "lost unless their directory is synced")
     parser.add_argument("--work", type=float, default=0.4, help="longest seconds of load")
     parser.add_argument("directory")
     return Loop(parser.parse_args()).run()

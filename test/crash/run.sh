@@ -111,6 +111,30 @@ run_exchange() {
 	[ "$kind" != both ] || kinds=apache,zokor
 	case_of exchange 600 "$python" "$here/exchange.py" --kinds "$kinds" --nodes "${NODES:-100000}"
 }
+# The loop on a disk that forgets what was not synced.
+run_power() {
+	local kinds=$kind modes=(journal strict) mode
+	[ "$kind" != both ] || kinds=zokor,apache
+	# Apache relies on a file system that keeps names and the order of bytes.
+	[ "$kind" = zokor ] || modes=(ordered)
+	for mode in "${modes[@]}"; do
+		case_of "power, $mode" $((60 + rounds * 2)) "$python" "$here/loop.py" --seed "$seed" \
+			--rounds $(((rounds + 7) / 8)) --kinds "$kinds" --power "$mode"
+	done
+}
+run_stall() { case_of stall 120 "$python" "$here/disk.py" stall; }
+run_faults() { case_of faults 240 "$python" "$here/disk.py" faults; }
+run_ext4() { case_of ext4 120 "$python" "$here/disk.py" ext4; }
+run_purge() { case_of purge 180 "$python" "$here/purge.py"; }
+run_clients() {
+	export JAVA_CLASSES=$build/test/crash/java
+	mkdir -p "$JAVA_CLASSES"
+	javac -Xlint:all,-classfile,-path,-try -Werror -proc:none -d "$JAVA_CLASSES" \
+		-cp /usr/share/java/zookeeper.jar:/usr/share/java/zookeeper-jute.jar \
+		"$here/java/Survivor.java"
+	ok 'the Java client builds' $?
+	case_of clients 300 "$python" "$here/clients.py"
+}
 
 kind=zokor
 case ${1:-} in
@@ -120,7 +144,7 @@ zokor | apache | both)
 	;;
 esac
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(loop tamper exchange)
+[ ${#tests[@]} -gt 0 ] || tests=(loop tamper exchange power stall faults ext4 purge clients)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make network namespaces"; exit 125; }
 [ "$kind" = apache ] || [ -x "$ZOKORD" ] || { echo "run.sh: no $ZOKORD: run make first"; exit 2; }
 [ "$kind" = zokor ] || [ -f /usr/share/java/zookeeper.jar ] ||
@@ -128,7 +152,7 @@ tests=("$@")
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/zokor-crash.XXXXXX") || exit 2
-export ZK_KIND=$kind ZK_HOST=127.181.0.1 ZK_PORT=2181 BUILD=$build
+export ZK_KIND=${kind/both/zokor} ZK_HOST=127.181.0.1 ZK_PORT=2181 BUILD=$build
 for t in "${tests[@]}"; do
 	if ! declare -F "run_$t" >/dev/null; then
 		echo "run.sh: no test called $t"
