@@ -76,6 +76,7 @@ help:
 	@echo 'make bench           zokord and the load generator over memif on two CPUs (root)'
 	@echo 'make bench-watch     a million watches on zokord and on Apache ZooKeeper (root)'
 	@echo 'make bench-snapshot  longest gap of a client while a snapshot is written (root)'
+	@echo 'make bench-log       the log writer beside its disk (LOG_DIR)'
 	@echo 'make deps            install the Debian packages that all of this needs (root)'
 	@echo 'CC=clang, SAN=address,undefined or SAN=thread select other builds'
 

@@ -4,24 +4,27 @@
 # scale: the bare echo of that memif, and a server that answers without thinking (null-server).
 #
 # usage: bench/run.sh [--leader-cpu N] [--seconds S] [--repeats N] [--json] [--null-only]
-#                     [--shapes CxW,...] [--workloads W,...]
+#                     [--shapes CxW,...] [--workloads W,...] [--data DIR]
 #   --leader-cpu N   CPU of zokord's leader core (0, the CPU of its client core)
 #   --null-only      without zokord
+#   --data DIR       make zokord's dataDir in DIR (/dev/shm, where a sync costs nothing: this is about
+#                    the data path; `make bench-log` is about the disk)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
 bench=$build/zokor-bench
-server_cpu=0 gen_cpu=1 leader_cpu=0 seconds=2 repeats=3 json=() run=() null_only=
+server_cpu=0 gen_cpu=1 leader_cpu=0 seconds=2 repeats=3 json=() run=() null_only='' where=/dev/shm
 while [ $# -gt 0 ]; do
 	case $1 in
 	--leader-cpu) leader_cpu=$2 && shift ;;
 	--seconds) seconds=$2 && shift ;;
 	--repeats) repeats=$2 && shift ;;
 	--shapes | --workloads) run+=("$1" "$2") && shift ;;
+	--data) where=$2 && shift ;;
 	--json) json=(--json) ;;
 	--null-only) null_only=1 ;;
 	*)
-		sed -n 's/^# \{0,1\}//p' "$0" | sed -n '3,10p' >&2
+		sed -n 's/^# \{0,1\}//p' "$0" | sed -n '3,11p' >&2
 		exit 2
 		;;
 	esac
@@ -34,6 +37,7 @@ fi
 [ -x "$bench" ] || { echo "$bench is not built: make" >&2; exit 1; }
 
 dir=$(mktemp -d)
+data=
 server=
 generator=
 end() { # PID
@@ -42,7 +46,7 @@ end() { # PID
 cleanup() {
 	end "$server"
 	end "$generator"
-	rm -rf "$dir"
+	rm -rf "$dir" ${data:+"$data"}
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM
@@ -90,10 +94,10 @@ start "$bench" null-server --device "memif:$dir/zk.sock"
 generate null-server run --echo "$dir/echo" --save "$dir/null" --repeats "$repeats" "${run[@]}"
 [ -n "$null_only" ] && exit 0
 
-mkdir "$dir/data"
+data=$(mktemp -d "$where/zokor-bench.XXXXXX") || exit 1
 cat >"$dir/zoo.cfg" <<CFG
 tickTime=2000
-dataDir=$dir/data
+dataDir=$data
 clientPort=2181
 maxClientCnxns=0
 admin.enableServer=false
@@ -104,6 +108,6 @@ dp.leaderCpu=$leader_cpu
 dp.idle=poll
 CFG
 note
-note "zokord:"
+note "zokord (dataDir on $(stat -f -c %T "$data"), forceSync=yes):"
 start "$build/zokord" "$dir/zoo.cfg"
 generate zokord run --echo "$dir/echo" --null "$dir/null" --repeats "$repeats" "${run[@]}"

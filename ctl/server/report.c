@@ -46,7 +46,7 @@ void report_start(const struct config *c, const struct port *port)
 		 eal_on_hugepages() ? "yes" : "no");
 	log_line(LOG_INFO,
 		 "tickTime=%u sessionTimeout=%d-%d maxClientCnxns=%u maxCnxns=%u connections=%u "
-		 "juteMaxbuffer=%u treeMemoryMiB=%llu durability=none",
+		 "juteMaxbuffer=%u treeMemoryMiB=%llu",
 		 c->tick_ms, c->min_session_timeout_ms, c->max_session_timeout_ms,
 		 c->max_client_cnxns, c->max_cnxns, c->max_connections, c->jute_maxbuffer,
 		 (unsigned long long)(c->memory_limit >> 20));

@@ -6,6 +6,7 @@
 #include "ctl/server/disk.h"
 #include "ctl/server/environment.h"
 #include "ctl/server/facts.h"
+#include "ctl/server/logwriter.h"
 #include "ctl/server/reclaimer.h"
 #include "ctl/server/recovery.h"
 #include "ctl/server/report.h"
@@ -33,6 +34,7 @@ enum {
 	CHANGES_SOFT_MAX = 1 << 18,
 	EAL_SPARE_MIB = 8,
 	SNAP_SPARE_SEGMENTS = 2, /* room that a snapshot leaves for the log */
+	LOG_SPIN_US = 100,       /* with a CPU to spare: no wake-up between a client's writes */
 };
 
 static const size_t index_slots_min = 1u << 14, index_slots_max = 1u << 24;
@@ -45,13 +47,15 @@ struct server {
 	struct datadir datadir;
 	struct disk_dirs dirs;
 	struct recovery recovery;
-	bool dirs_open, eal, reclaiming, running;
+	bool dirs_open, eal, logging, reclaiming, running;
 	bool snap_due; /* the disk has no snapshot of the state at the start */
 	struct port *port;
 	struct eal_arena tree_mem;
 	struct tree *tree;
 	struct srv_shared *shared;
 	struct loop *loop;
+	struct logwriter log;
+	bool log_whole; /* at the end */
 	struct reclaimer reclaimer;
 	struct disk_posix snap_disk;
 	struct snapshotter snap;
@@ -208,7 +212,6 @@ static enum zk_err start_loop(struct server *s)
 		.core_memory_bytes = c->core_memory,
 		.shared = s->shared,
 		.tree = s->tree,
-		.log_in_memory = true,
 		.leader = {.server_id = 1,
 			   .tick_ms = c->tick_ms,
 			   .hold_max_ms = (uint32_t)c->max_session_timeout_ms,
@@ -245,8 +248,8 @@ static enum zk_err start_loop(struct server *s)
 	return loop_new(&lc, &s->loop, s->why);
 }
 
-/* CPUs for threads that may block: those without a poller, if there are any. */
-static void helper_cpus(const struct server *s, struct config_cpus *out)
+/* CPUs for threads that may block: those without a poller, if there are any. @return whether. */
+static bool helper_cpus(const struct server *s, struct config_cpus *out)
 {
 	const struct config *c = s->conf;
 
@@ -259,8 +262,37 @@ static void helper_cpus(const struct server *s, struct config_cpus *out)
 		if (!polls)
 			out->cpu[out->n++] = s->cpus->cpu[i];
 	}
-	if (out->n == 0)
-		*out = *s->cpus;
+	if (out->n > 0)
+		return true;
+	*out = *s->cpus;
+	return false;
+}
+
+static enum zk_err start_log(struct server *s, const struct config_cpus *cpus, bool spare)
+{
+	const struct config *c = s->conf;
+	struct logwriter_conf lc = {.log = loop_log(s->loop),
+				    .leader = loop_leader_waker(s->loop),
+				    .dirs = &s->dirs,
+				    .last_zxid = tree_last_zxid(s->tree),
+				    .prealloc_bytes = c->prealloc_bytes,
+				    .size_limit = c->log_size_limit,
+				    .slow_ms = c->fsync_warning_ms,
+				    .no_sync = !c->force_sync,
+				    .spin_us = spare ? LOG_SPIN_US : 0,
+				    .cpus = *cpus};
+	enum zk_err err = logwriter_start(&s->log, &lc);
+
+	if (err != ZK_EOK) {
+		snprintf(s->why, WHY_MAX, "log writer: %s", strerror(errno));
+		return err;
+	}
+	s->logging = true;
+	logwriter_metrics(&s->log, &s->shared->metrics);
+	log_line(LOG_INFO, "log=begun dir=\"%s\" after=0x%llx forceSync=%s io=%s",
+		 s->dirs.path[DISK_LOG], (unsigned long long)lc.last_zxid,
+		 lc.no_sync ? "no" : "yes", s->log.view.uring ? "io_uring" : "plain");
+	return ZK_EOK;
 }
 
 static enum zk_err start_snapshots(struct server *s, const struct config_cpus *cpus)
@@ -286,10 +318,11 @@ static enum zk_err start_snapshots(struct server *s, const struct config_cpus *c
 static enum zk_err start_threads(struct server *s)
 {
 	struct config_cpus cpus;
-	enum zk_err err;
+	bool spare = helper_cpus(s, &cpus);
+	enum zk_err err = start_log(s, &cpus, spare);
 
-	helper_cpus(s, &cpus);
-	err = start_snapshots(s, &cpus);
+	if (err == ZK_EOK)
+		err = start_snapshots(s, &cpus);
 	if (err != ZK_EOK)
 		return err;
 	err = reclaimer_start(&s->reclaimer, loop_garbage(s->loop), loop_leader_waker(s->loop),
@@ -433,6 +466,8 @@ static bool take_down(struct server *s)
 	snapshotter_stop(&s->snap);
 	if (s->running)
 		loop_stop(s->loop);
+	if (s->logging)
+		s->log_whole = logwriter_stop(&s->log) == ZK_EOK;
 	if (s->reclaiming)
 		reclaimer_stop(&s->reclaimer);
 	if (s->running)
@@ -483,6 +518,10 @@ int server_run(const struct config *conf, const struct config_cpus *cpus)
 	log_line(LOG_INFO, "stop=%s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
 	drain(&s);
 	whole = take_down(&s);
-	log_line(whole ? LOG_INFO : LOG_ERROR, "stopped=%s", whole ? "clean" : "packets-missing");
-	return whole ? 0 : 1;
+	if (!s.log_whole)
+		log_line(LOG_ERROR, "stopped=log-failed");
+	else
+		log_line(whole ? LOG_INFO : LOG_ERROR, "stopped=%s",
+			 whole ? "clean" : "packets-missing");
+	return whole && s.log_whole ? 0 : 1;
 }
