@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replay (FileTxnSnapLog.fastForwardFromEdits, FileTxnLog.FileTxnIterator). */
+#include "core/store/flip.h"
 #include "core/store/recover_int.h"
 #include "core/store/sum.h"
 #include "core/store/txnlog.h"
@@ -11,7 +12,6 @@ enum {
 	WINDOW_FIRST = 1 << 20,
 	PROGRESS_EVERY = 1024, /* transactions */
 	SECTOR = 512,
-	HOLE_MIN = 16, /* zero bytes at the edge of a sector that show it was not written */
 };
 
 /* How far replay is. */
@@ -239,27 +239,21 @@ static bool all_zero(const uint8_t *p, size_t n)
 
 /* The record has its end byte and a wrong checksum. Do its bytes show that sectors of it were never
  * written? The file was zeros before, so one that was not, or not to its end, leaves a run of them
- * at its edge. A flipped bit does not, and must not make a promised record go away. */
+ * at its edge. One flipped bit is another matter, and must not make a promised record go away. */
 static bool unwritten(const struct replay *p, const struct txnlog_item *it)
 {
 	const uint8_t *rec = p->buf + (it->at - p->base);
 	uint64_t end = it->next;
 
-	if (all_zero(rec, 8)) /* the checksum itself; Adler-32 is never 0 */
+	if (store_one_bit(it->payload, zk_get64(rec)))
+		return false;
+	if (zk_get64(rec) == 0) /* the checksum itself; Adler-32 is never 0 */
 		return true;
-	for (uint64_t at = it->at; at < end;) {
-		uint64_t stop = (at / SECTOR + 1) * SECTOR;
-		const uint8_t *s = p->buf + (at - p->base);
+	for (uint64_t edge = (it->at / SECTOR + 1) * SECTOR; edge < end; edge += SECTOR) {
+		const uint8_t *s = p->buf + (edge - p->base);
 
-		if (stop > end)
-			stop = end;
-		/* at the record's own edges nothing can be told */
-		if (at > it->at && stop - at >= HOLE_MIN && all_zero(s, HOLE_MIN))
+		if (s[-1] == 0 || (edge + SECTOR < end && s[0] == 0))
 			return true;
-		if (stop < end && stop - at >= HOLE_MIN &&
-		    all_zero(p->buf + (stop - p->base) - HOLE_MIN, HOLE_MIN))
-			return true;
-		at = stop;
 	}
 	return false;
 }

@@ -7,7 +7,7 @@ $(BUILD)/test/store/rewrite: $(BUILD)/obj/test/store/rewrite.o $(call lib,core)
 	$(Q)$(CC) $(LDFLAGS) $^ -ldeflate -o $@
 
 .PHONY: test-store
-test-store: $(BUILD)/test/store/rewrite $(BUILD)/zokorctl
+test-store: $(BUILD)/test/store/rewrite $(BUILD)/zokorctl $(BUILD)/zokord
 	@BUILD=$(BUILD) test/store/store.sh
 
 .PHONY: test-snapshot

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# core/store and the offline commands of zokorctl against real files: Debian's Apache ZooKeeper
-# makes a tree, zokorctl must see in the files what Apache serves, and Apache must serve what
-# core/store wrote. Root; a network namespace of its own. Ends with `N passed, N failed`.
+# core/store, the offline commands of zokorctl and zokord's recovery against real files: Debian's
+# Apache ZooKeeper makes a tree, zokorctl must see in the files what Apache serves, zokord must
+# serve it, too, and Apache must serve what core/store wrote. Root; a network namespace of its own. Ends with `N passed, N failed`.
 # Environment: BUILD (default build), APACHE_CLASSPATH (another release than Debian's 3.8)
 set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-$top/build}
 case $build in /*) ;; *) build=$top/$build ;; esac
 ctl=$build/zokorctl
+zokord=$build/zokord
 rewrite=$build/test/store/rewrite
 tree=$top/test/store/tree.py
 jars=/usr/share/java
@@ -134,6 +135,54 @@ stored() { # stored SNAPSHOT OUT
 	"$ctl" snapshot dump --json "$1" | python3 "$tree" stored >"$tmp/raw" || bad "dump of $1"
 	LC_ALL=C sort "$tmp/raw" >"$tmp/$2"
 }
+# zokord_on DATADIR [LINE...]: zokord in the background, its words in $tmp/zokord.log
+zokord_on() {
+	local data=$1
+	shift
+	sed "s#^dataDir=.*#dataDir=$data#" "$top/configs/standalone.cfg" >"$tmp/zokord.cfg"
+	printf '%s\n' extendedTypesEnabled=true '4lw.commands.whitelist=*' tree.memoryLimit=256M \
+		dp.coreMemory=64M "$@" >>"$tmp/zokord.cfg"
+	ip netns exec "$ns" timeout 60 setpriv --pdeathsig KILL "$zokord" "$tmp/zokord.cfg" \
+		>"$tmp/zokord.log" 2>&1 &
+	server_pid=$!
+}
+# zokord_serves OUT DATADIR [LINE...]: dump what it serves
+zokord_serves() {
+	local out=$1 i
+	shift
+	zokord_on "$@"
+	for ((i = 0; i < 200; i++)); do
+		grep -q 'INFO serving=' "$tmp/zokord.log" && break
+		kill -0 $server_pid 2>/dev/null || break
+		sleep 0.1
+	done
+	in_ns python3 "$tree" dump >"$tmp/raw" || {
+		bad "zokord on $1"
+		tail -n 5 "$tmp/zokord.log"
+	}
+	LC_ALL=C sort "$tmp/raw" >"$tmp/$out"
+	check "$out: zokord counts digest mismatches" test "$(word mntr |
+		awk '$1 == "zk_digest_mismatches_count" {print int($2)}')" = 0
+	check "$out: and none in recovery" grep -q 'recovery=done .* digestMismatches=0' \
+		"$tmp/zokord.log"
+	stop_server
+}
+# zokord_refuses NAME PATTERN DATADIR [LINE...]: exit code 1, and one line that says why
+zokord_refuses() {
+	local name=$1 pattern=$2 status
+	shift 2
+	zokord_on "$@"
+	wait "$server_pid"
+	status=$?
+	server_pid=
+	if [ $status -eq 1 ] && [ "$(grep -c '^zokord: ' "$tmp/zokord.log")" -eq 1 ] &&
+		grep -qE "^zokord: .*$pattern" "$tmp/zokord.log"; then
+		ok
+	else
+		bad "$name: exit $status"
+		tail -n 5 "$tmp/zokord.log"
+	fi
+}
 field() { # field KEY <JSON
 	python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
 }
@@ -154,7 +203,7 @@ flip() {
 }
 
 [ "$(id -u)" -eq 0 ] || { echo "store.sh: needs root, to make a network namespace"; exit 2; }
-if [ ! -x "$ctl" ] || [ ! -x "$rewrite" ]; then
+if [ ! -x "$ctl" ] || [ ! -x "$rewrite" ] || [ ! -x "$zokord" ]; then
 	echo "store.sh: run make test-store"
 	exit 2
 fi
@@ -239,6 +288,10 @@ for method in gz snappy; do
 	stored "$packed" "stored-$method"
 	same "$method: the same nodes" "$tmp/live" "$tmp/stored-$method"
 	check "data check with $method" "$ctl" data check "$tmp/$method"
+	mkdir -p "$tmp/z-$method/version-2"
+	cp "$packed" "$tmp/z-$method/version-2"
+	zokord_serves "zokord-$method" "$tmp/z-$method"
+	same "$method: zokord serves the same nodes" "$tmp/live" "$tmp/zokord-$method"
 	truncate -s -9 "$packed"
 	refused "$method: cut" "$method.*offset" "$ctl" snapshot verify "$packed"
 done
@@ -278,6 +331,49 @@ for f in snapshot.0 snapshot.0.gz snapshot.1.snappy; do
 	check "$f: flips" python3 "$top/test/store/flips.py" "$ctl" snapshot "$small/$f"
 done
 check 'log.1: flips' python3 "$top/test/store/flips.py" "$ctl" txnlog "$small/log.1"
+
+# 8. zokord on what Apache has left: the log of one that was killed, and a snapshot only.
+cp -r "$tmp/a-killed" "$tmp/z1"
+zokord_serves zokord-killed "$tmp/z1"
+same 'zokord serves what Apache served before it was killed' "$tmp/live" "$tmp/zokord-killed"
+check 'transactions were replayed' grep -qE 'recovery=done .* sessions=2 .* txns=2[0-9][0-9] ' \
+	"$tmp/zokord.log"
+mkdir -p "$tmp/z2/version-2"
+cp "$snap" "$tmp/z2/version-2"
+zokord_serves zokord-snapshot "$tmp/z2"
+same 'zokord serves the snapshot' "$tmp/live" "$tmp/zokord-snapshot"
+# a damaged snapshot: the one before, with its log
+cp -r "$tmp/a-killed" "$tmp/z3"
+cp "$snap" "$tmp/z3/version-2/$name"
+flip "$tmp/z3/version-2/$name" 20000
+zokord_serves zokord-older "$tmp/z3"
+same 'zokord takes the older snapshot and its log' "$tmp/live" "$tmp/zokord-older"
+check 'and says so' grep -q "$name: offset [0-9]*: checksum mismatch: the one before" \
+	"$tmp/zokord.log"
+# the tail of the log is torn
+cp -r "$tmp/a-killed" "$tmp/z4"
+python3 - "$tmp/z4/version-2/$(basename "$log")" <<-'EOF'
+	import sys
+	with open(sys.argv[1], "r+b") as f:
+	    end = len(f.read().rstrip(b"\0"))
+	    f.seek(end - 9)
+	    f.write(bytes(9))
+EOF
+zokord_serves zokord-torn "$tmp/z4"
+check 'the torn record was cut off' grep -q 'a record has no end byte' "$tmp/zokord.log"
+start "$tmp/z4" && dump torn
+stop_server
+same 'Apache goes on from there' "$tmp/zokord-torn" "$tmp/torn"
+
+# 9. What zokord does not start on.
+cp "$tmp/a-killed/version-2/snapshot.0" "$tmp/d/version-2"
+zokord_refuses 'damaged log' 'log\.1 offset [0-9]+: checksum mismatch' "$tmp/d"
+rm "$tmp/d/version-2/snapshot.0"
+zokord_refuses 'log without a snapshot' 'has no snapshot, but .* has log\.' "$tmp/d"
+mkdir -p "$tmp/z5/version-2"
+cp "$tmp/a-killed/version-2/snapshot.0" "$tmp/z5/version-2"
+"$ctl" txnlog recover "$tmp/bad.log" "$tmp/z5/version-2/log.1" >"$tmp/out"
+zokord_refuses 'a hole' 'transactions 0x[0-9a-f]+ to 0x[0-9a-f]+ are missing' "$tmp/z5"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/store/epoch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 64 };
+
+static const char *const names[] = {
+	[EPOCH_ACCEPTED] = "acceptedEpoch", [EPOCH_CURRENT] = "currentEpoch"};
+static const char *const temps[] = {
+	[EPOCH_ACCEPTED] = "acceptedEpoch.tmp", [EPOCH_CURRENT] = "currentEpoch.tmp"};
+
+static enum zk_err failed(struct disk *d, enum disk_dir dir, const char *name, enum zk_err err,
+			  char *why)
+{
+	snprintf(why, EPOCH_WHY_MAX, "%s/%s: %s", disk_dir_text(d, dir), name, disk_error_text(d));
+	return err;
+}
+
+/* Long.parseLong(): a sign, digits, nothing else. */
+static bool parse(const char *s, size_t n, int64_t *out)
+{
+	bool minus = n > 0 && s[0] == '-';
+	uint64_t v = 0, max = (uint64_t)INT64_MAX + minus;
+	size_t i = n > 0 && (s[0] == '-' || s[0] == '+');
+
+	if (i == n)
+		return false;
+	for (; i < n; i++) {
+		unsigned digit = (unsigned)(uint8_t)s[i] - '0';
+
+		if (digit > 9 || v > (max - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = minus ? (int64_t)(0 - v) : (int64_t)v;
+	return true;
+}
+
+static enum zk_err read_number(struct disk *d, enum disk_dir dir, const char *name, int64_t *value,
+			       char *why)
+{
+	char text[TEXT_MAX];
+	size_t n = 0, line = 0;
+	int file;
+	enum zk_err err = disk_open(d, dir, name, DISK_READ, &file);
+
+	if (err == ZK_ENOENT)
+		return err;
+	if (err != ZK_EOK)
+		return failed(d, dir, name, err, why);
+	err = disk_read(d, file, 0, text, sizeof(text), &n);
+	disk_close(d, file);
+	if (err != ZK_EOK)
+		return failed(d, dir, name, err, why);
+	while (line < n && text[line] != '\n' && text[line] != '\r')
+		line++;
+	if (parse(text, line, value))
+		return ZK_EOK;
+	snprintf(why, EPOCH_WHY_MAX, "%s/%s: not a number in its first line", disk_dir_text(d, dir),
+		 name);
+	return ZK_EINVAL;
+}
+
+enum zk_err epoch_read(struct disk *d, enum epoch_file file, int64_t *value,
+		       char why[EPOCH_WHY_MAX])
+{
+	return read_number(d, DISK_DATA, names[file], value, why);
+}
+
+enum zk_err epoch_read_myid(struct disk *d, int64_t *id, char why[EPOCH_WHY_MAX])
+{
+	return read_number(d, DISK_DATA_TOP, "myid", id, why);
+}
+
+enum zk_err epoch_write(struct disk *d, enum epoch_file which, int64_t value,
+			char why[EPOCH_WHY_MAX])
+{
+	char text[TEXT_MAX];
+	int n = snprintf(text, sizeof(text), "%" PRId64, value), file;
+	enum zk_err err = disk_open(d, DISK_DATA, temps[which], DISK_REPLACE, &file);
+
+	if (err != ZK_EOK)
+		return failed(d, DISK_DATA, temps[which], err, why);
+	err = disk_write(d, file, 0, text, (size_t)n);
+	if (err == ZK_EOK)
+		err = disk_sync(d, file);
+	disk_close(d, file);
+	if (err == ZK_EOK)
+		err = disk_rename(d, DISK_DATA, temps[which], names[which]);
+	if (err == ZK_EOK)
+		err = disk_sync_dir(d, DISK_DATA);
+	return err == ZK_EOK ? ZK_EOK : failed(d, DISK_DATA, names[which], err, why);
+}
+
+/* Made from the last zxid where it is missing. */
+static enum zk_err read_or_make(struct disk *d, enum epoch_file which, int64_t epoch,
+				int64_t *value, char *why)
+{
+	enum zk_err err = epoch_read(d, which, value, why);
+
+	if (err != ZK_ENOENT)
+		return err;
+	*value = epoch;
+	return epoch_write(d, which, epoch, why);
+}
+
+enum zk_err epoch_load(struct disk *d, uint64_t last_zxid, struct epochs *out,
+		       char why[EPOCH_WHY_MAX])
+{
+	int64_t epoch = (int64_t)(last_zxid >> 32);
+	enum zk_err err = read_or_make(d, EPOCH_CURRENT, epoch, &out->current, why);
+
+	if (err != ZK_EOK)
+		return err;
+	if (epoch > out->current) {
+		int64_t next;
+
+		/* the server went down between the log and the rename */
+		err = read_number(d, DISK_DATA, temps[EPOCH_CURRENT], &next, why);
+		if (err == ZK_ENOENT) {
+			snprintf(why, EPOCH_WHY_MAX,
+				 "currentEpoch %" PRId64 " is older than the last zxid 0x%" PRIx64,
+				 out->current, last_zxid);
+			return ZK_EINVAL;
+		}
+		if (err == ZK_EOK)
+			err = epoch_write(d, EPOCH_CURRENT, next, why);
+		if (err != ZK_EOK)
+			return err;
+		out->current = next;
+	}
+	err = read_or_make(d, EPOCH_ACCEPTED, epoch, &out->accepted, why);
+	if (err == ZK_EOK && out->accepted < out->current) {
+		snprintf(why, EPOCH_WHY_MAX,
+			 "acceptedEpoch %" PRId64 " is less than currentEpoch %" PRId64,
+			 out->accepted, out->current);
+		return ZK_EINVAL;
+	}
+	return err;
+}
