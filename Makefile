@@ -155,10 +155,6 @@ UNIT_CORE_BIN := $(filter-out $(BUILD)/test/sim/%,$(UNIT_BIN))
 unit: $(UNIT_CORE_BIN)
 	@test/run.sh $(foreach t,$(UNIT_CORE_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
 
-.PHONY: soak-sim
-soak-sim: $(BUILD)/test/sim/zab_test
-	SEEDS=100000 $<
-
 check-fast: $(UNIT_BIN)
 	@SEEDS=30 TORTURE_S=2 test/run.sh $(foreach t,$(UNIT_BIN),$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
 
@@ -166,6 +162,10 @@ SEEDS ?= 200
 FROM ?= 1
 sim: $(filter $(BUILD)/test/sim/%,$(UNIT_BIN))
 	@SEEDS=$(SEEDS) FROM=$(FROM) test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+
+.PHONY: soak-sim
+soak-sim: $(BUILD)/test/sim/zab_test
+	SEEDS=100000 $<
 
 # The thread sanitizer sees what runs on several threads: the rings and the tree.
 TSAN_TESTS := unit/base/ring_test unit/base/metric_test unit/server/throttle_test unit/tree/torture_test unit/tree/snap_torture_test
