@@ -275,6 +275,18 @@ def containers(run):
 
 
 @case
+def containers_with_an_ephemeral_flag(run):
+    """Not the session's: they have children, and outlive it."""
+    c, d = run.conn(), run.conn()
+    c(w.create(run.root), w.container(run.p("box"), b"1", None, 1))
+    c(w.container(run.p("s-"), b"1", None, 3), w.create(run.p("box", "x")))
+    c(w.create(run.p("box", "e"), b"", None, 1), w.create(run.p("s-0000000001", "x")))
+    look(c, run.p("box"), run.p("s-0000000001"))
+    c.close()
+    look(d, run.p("box"), run.p("s-0000000001"), run.p("box", "e"), run.root)
+
+
+@case
 def creates_that_fail_in_order(run):
     """More than one thing is wrong with each of these."""
     c = run.conn()

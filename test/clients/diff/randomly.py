@@ -3,6 +3,7 @@
 both sides get the same; only zxids and sessions are taken from the side itself."""
 
 import random
+import re
 
 import wire as w
 import zkwire as zk
@@ -57,7 +58,7 @@ class Plan:
             else:
                 reqs = [g.request() for _ in range(r.randint(1, BATCH * 2))]
                 piece = 0 if r.random() < 0.9 else r.choice((1, 5, 100, 1460))
-                for part in cut_behind_set_acl(reqs):
+                for part in cut_where_time_matters(reqs):
                     conns[n].many(part, piece)
                 done += len(reqs)
                 self.tell(conns, n, False)
@@ -79,14 +80,23 @@ class Plan:
                 c.events(unordered)
 
 
-def cut_behind_set_acl(reqs):
-    """While a setACL is pending, Apache still holds what follows it in the pipeline to the old ACL
-    (PrepRequestProcessor does not put the new one into the change record); which ACL counts is
-    then a matter of time. zokor uses the new one. So a setACL ends its batch here."""
+def ephemeral_container(req):
+    return req.op == zk.CREATE_CONTAINER and re.search(r" flags=[13]\b", req.text)
+
+
+def cut_where_time_matters(reqs):
+    """What follows these in the pipeline gets another answer from Apache while they are pending
+    than after they have been applied, so it is a matter of time; zokor always gives the second
+    answer. A batch ends behind each of them.
+
+    setACL: PrepRequestProcessor does not put the new ACL into the change record.
+    createContainer with an ephemeral flag: the change record says that the session owns the node
+    (children get -108, and the end of the session takes the node along), but what is applied is a
+    container."""
     out = [[]]
     for req in reqs:
         out[-1].append(req)
-        if req.op == zk.SET_ACL:
+        if req.op == zk.SET_ACL or ephemeral_container(req):
             out.append([])
     return [part for part in out if part]
 

@@ -311,6 +311,30 @@ static void sequence_wrap(void **state)
 	end();
 }
 
+/* createContainer with an ephemeral flag makes no ephemeral, neither for what is validated while it
+ * is pending (there Apache refuses children, and takes it along with the session) nor later. */
+static void container_with_an_ephemeral_flag(void **state)
+{
+	(void)state;
+	begin();
+	lead_forget(d);
+	d->late = true;
+	assert_int_equal(
+		lead_send(d, 0, 0, s, 50, ZK_OP_CREATE_CONTAINER, req_create("/c", "x", NULL, 1)),
+		ZK_EOK);
+	assert_int_equal(lead_send(d, 0, 0, s, 51, ZK_OP_CREATE, req_create("/c/x", "", NULL, 0)),
+			 ZK_EOK);
+	assert_int_equal(lead_send(d, 0, 0, s, 52, ZK_OP_CLOSE_SESSION, zk_span_of(NULL, 0)),
+			 ZK_EOK);
+	lead_durable(d, d->logged, 100);
+	assert_int_equal(d->out_n, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(d->out[i].err, ZK_EOK);
+	node_is("/c", "v0 cv1 av0 ch1 own8000000000000000 =x");
+	node_is("/c/x", "v0 cv0 av0 ch0 own0 =");
+	end();
+}
+
 /* Item 53: the order of delete's checks. Item 54: ACL before version. */
 static void order_of_checks(void **state)
 {
@@ -688,6 +712,7 @@ int main(void)
 		cmocka_unit_test(nul_in_path),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(sequence_wrap),
+		cmocka_unit_test(container_with_an_ephemeral_flag),
 		cmocka_unit_test(order_of_checks),
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(acls),
