@@ -228,18 +228,24 @@ void recover_digest_at(struct recover *r, uint64_t zxid)
 	tree_load_settle(r->tree);
 }
 
-static void loaded(struct recover *r, const struct recover_file *f)
+static enum zk_err loaded(struct recover *r, const struct recover_file *f)
 {
 	struct recover_result *out = r->out;
+	enum zk_err err;
 
 	snprintf(out->snapshot, sizeof(out->snapshot), "%s", f->text);
 	out->snapshot_zxid = f->zxid;
 	tree_load_zxid(r->tree, f->zxid);
-	tree_quota_rebuild(r->tree);
+	err = tree_quota_rebuild(r->tree);
+	if (err != ZK_EOK)
+		return recover_fail(r, err,
+				    "snapshot %s/%s: tree.memoryLimit is too small for its quotas",
+				    recover_dir(r, DISK_DATA), f->text);
 	if (!r->digest)
 		tree_load_settle(r->tree);
 	else
 		recover_digest_at(r, f->zxid);
+	return ZK_EOK;
 }
 
 enum zk_err recover_snapshot(struct recover *r)
@@ -261,10 +267,8 @@ enum zk_err recover_snapshot(struct recover *r)
 		recover_sessions_clear(r);
 		r->digest = false;
 		attempt(&a);
-		if (a.err == ZK_EOK) {
-			loaded(r, f);
-			return ZK_EOK;
-		}
+		if (a.err == ZK_EOK)
+			return loaded(r, f);
 		/* An older one would not be smaller. */
 		if (a.err == ZK_ENOMEM)
 			return recover_fail(r, ZK_ENOMEM, "snapshot %s/%s: %s (%llu nodes loaded)",

@@ -132,13 +132,15 @@ static void grow(struct tree_quotas *s)
 	s->n_buckets = n;
 }
 
+/* @return NULL: no memory. */
 static struct tree_quota *child_add(struct tree *t, struct tree_quota *up, struct zk_span name,
 				    uint64_t hash)
 {
 	struct tree_quotas *s = &t->quotas;
 	struct tree_quota *q = tree_alloc_get(s->alloc, sizeof(*q) + name.n), **p;
 
-	must(q);
+	if (!q)
+		return NULL;
 	*q = (struct tree_quota){.up = up, .hash = hash, .name_len = (uint32_t)name.n};
 	memcpy(q->name, name.p, name.n);
 	if (s->n >= s->n_buckets)
@@ -151,14 +153,15 @@ static struct tree_quota *child_add(struct tree *t, struct tree_quota *up, struc
 	return q;
 }
 
-/* The place of @p path ("" or "/a/b"), made if it is not there. */
+/* The place of @p path ("" or "/a/b"), made if it is not there. @return NULL: no memory, part of
+ * the way is made. */
 static struct tree_quota *place(struct tree *t, struct zk_span path)
 {
 	struct tree_quota *q = t->quotas.root, *down;
 	struct zk_span name;
 	size_t at = 0;
 
-	while (next_name(path, &at, &name)) {
+	while (q && next_name(path, &at, &name)) {
 		uint64_t hash = hash_of(t, q, name);
 
 		down = child(t, q, name, hash);
@@ -330,7 +333,10 @@ void tree_quota_created(struct tree *t, struct tree_node *n)
 	bool limits;
 
 	if (is_quota_node(n, &path, &limits)) {
-		mark(t, place(t, path), limits, n);
+		struct tree_quota *q = place(t, path);
+
+		must(q);
+		mark(t, q, limits, n);
 		if (!limits)
 			count_subtree(t, path, n);
 	}
@@ -343,7 +349,7 @@ void tree_quota_deleted(struct tree *t, struct tree_node *n, uint32_t data_len)
 	bool limits;
 
 	if (is_quota_node(n, &path, &limits)) {
-		struct tree_quota *q = place(t, path);
+		struct tree_quota *q = place(t, path); /* it is there */
 
 		zk_assert((limits ? q->limits : q->stats) == n);
 		if (limits) {
@@ -380,12 +386,12 @@ static struct tree_quota *longest_above(const struct tree_quota *q)
 }
 
 /* What is below an outermost quota, each node on the longest that it has. */
-static void count_below(struct tree *t, struct tree_quota *q)
+static enum zk_err count_below(struct tree *t, struct tree_quota *q)
 {
 	struct tree_ref ref;
 
 	if (longest_above(q) || !tree_find_newest(t, path_of(q), &ref))
-		return;
+		return ZK_EOK;
 	struct tree_node *top = (struct tree_node *)(uintptr_t)ref.node, *n = top;
 
 	for (; n; n = next_below(top, n)) {
@@ -394,53 +400,79 @@ static void count_below(struct tree *t, struct tree_quota *q)
 		own->own_count++;
 		own->own_bytes += newest_len(n);
 	}
+	return ZK_EOK;
 }
 
-static void add_up(struct tree *t, struct tree_quota *q)
+static enum zk_err add_up(struct tree *t, struct tree_quota *q)
 {
 	(void)t;
 	for (struct tree_quota *up = q; up; up = longest_above(up)) {
 		up->all_count += q->own_count;
 		up->all_bytes += q->own_bytes;
 	}
+	return ZK_EOK;
 }
 
-static void put_usage(struct tree *t, struct tree_quota *q)
+static enum zk_err put_usage(struct tree *t, struct tree_quota *q)
 {
 	char text[QUOTA_TEXT_MAX];
 
+	if (!tree_alloc_reserved(&t->alloc)) /* else there is a text's worth */
+		return ZK_ENOMEM;
 	if (q->stats)
 		tree_put_quiet(
 			t, q->stats,
 			zk_span_of(text, quota_text_usage(q->all_count, q->all_bytes, text)));
 	q->own_count = q->own_bytes = q->all_count = q->all_bytes = 0;
+	return ZK_EOK;
 }
 
-static void for_each(struct tree *t, void (*f)(struct tree *t, struct tree_quota *q))
+static enum zk_err for_each(struct tree *t, enum zk_err (*f)(struct tree *t, struct tree_quota *q))
 {
-	for (uint64_t i = 0; i < t->quotas.n_buckets; i++)
-		for (struct tree_quota *q = t->quotas.buckets[i]; q; q = q->next)
+	enum zk_err err = ZK_EOK;
+
+	for (uint64_t i = 0; err == ZK_EOK && i < t->quotas.n_buckets; i++)
+		for (struct tree_quota *q = t->quotas.buckets[i]; err == ZK_EOK && q; q = q->next)
 			if (q->limits)
-				f(t, q);
+				err = f(t, q);
+	return err;
 }
 
-void tree_quota_rebuild(struct tree *t)
+static enum zk_err find_all(struct tree *t)
 {
 	struct tree_ref base;
 	struct tree_node *top, *n;
 	struct zk_span path;
 	bool limits;
 
+	if (!tree_find_newest(t, zk_span_str(base_path), &base))
+		return ZK_EOK;
+	n = top = (struct tree_node *)(uintptr_t)base.node;
+	for (; n; n = next_below(top, n)) {
+		if (!is_quota_node(n, &path, &limits))
+			continue;
+		struct tree_quota *q = tree_alloc_reserved(&t->alloc) ? place(t, path) : NULL;
+
+		if (!q)
+			return ZK_ENOMEM;
+		mark(t, q, limits, n);
+	}
+	return ZK_EOK;
+}
+
+enum zk_err tree_quota_rebuild(struct tree *t)
+{
+	enum zk_err err;
+
 	zk_assert(!t->open && t->n_readers == 0);
 	drop_trie(&t->quotas);
 	*t->quotas.root = (struct tree_quota){0};
-	if (!tree_find_newest(t, zk_span_str(base_path), &base))
-		return;
-	n = top = (struct tree_node *)(uintptr_t)base.node;
-	for (; n; n = next_below(top, n))
-		if (is_quota_node(n, &path, &limits))
-			mark(t, place(t, path), limits, n);
-	for_each(t, count_below);
-	for_each(t, add_up);
-	for_each(t, put_usage);
+	err = find_all(t);
+	if (err == ZK_EOK)
+		err = for_each(t, count_below);
+	if (err == ZK_EOK)
+		err = for_each(t, add_up);
+	if (err == ZK_EOK)
+		err = for_each(t, put_usage);
+	return err;
 }

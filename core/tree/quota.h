@@ -37,8 +37,9 @@ void tree_quota_promised(const struct tree_quota *q, int64_t *count, int64_t *by
 /** After a tree has been loaded node by node, before its first reader and before the log is
  * replayed on it: find the quotas that its nodes under /zookeeper/quota make, and count the usage
  * of each anew (DataTree.setupQuota()). In place: no transaction, no zxid. Main thread. Bound: the
- * nodes under quotas, each once whatever the number of quotas, some 0.1 us each. Out of memory
- * stops the process. */
-void tree_quota_rebuild(struct tree *t);
+ * nodes under quotas, each once whatever the number of quotas, some 0.1 us each. @return ZK_EOK, or
+ * ZK_ENOMEM (which leaves what a running server needs, and a tree that is good for tree_free() or
+ * another rebuild only). */
+ZK_MUST_USE enum zk_err tree_quota_rebuild(struct tree *t);
 
 #endif

@@ -290,7 +290,7 @@ static void restore(struct tree *t, void *ctx)
 	assert_true(tree_digest(t) == tree_digest(r->snap));
 	assert_true(tree_load_acls_missing(t) == 0);
 	tree_load_zxid(t, r->name);
-	tree_quota_rebuild(t);
+	assert_int_equal(tree_quota_rebuild(t), ZK_EOK);
 	replay(t, r->w, r->name, r->at, false);
 	assert_true(tree_digest(t) == tree_digest(r->snap));
 	tree_load_settle(t);

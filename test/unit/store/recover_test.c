@@ -561,6 +561,54 @@ static void memory(void **state)
 	same_as_server(b);
 }
 
+/* snapshot.1 with quotas whose trie is larger than what a load leaves alone. */
+static void put_quotas(struct bed *b)
+{
+	enum { QUOTAS = 40, NAME = 100000 };
+	static const char *const node[] = {"", "/zookeeper_limits", "/zookeeper_stats"};
+	static char path[NAME + 64];
+
+	assert_int_equal(run(b), ZK_EOK);
+	tree_begin(b->tree, 1, 1000);
+	for (int i = 0; i < QUOTAS; i++) {
+		for (unsigned k = 0; k < 3; k++) {
+			snprintf(path, sizeof(path), "/zookeeper/quota/%0*d%s", NAME, i, node[k]);
+			assert_int_equal(tree_create(b->tree, zk_span_str(path),
+						     zk_span_str("count=1,bytes=-1"),
+						     zk_span_of(NULL, 0), 0, -1),
+					 ZK_EOK);
+		}
+	}
+	tree_end(b->tree);
+	b->res.zxid = 1;
+	assert_int_equal(recover_save(&b->conf, &b->res), ZK_EOK);
+}
+
+static void memory_of_quotas(void **state)
+{
+	struct bed *b = *state;
+	enum zk_err err = ZK_ENOMEM;
+	unsigned nodes = 0, quotas = 0;
+
+	put_quotas(b);
+	for (size_t limit = 0; err != ZK_EOK; limit += 256 << 10) {
+		tree_down(b);
+		tree_up(b, 0);
+		b->tree_mem.limit_bytes = b->tree_mem.used_bytes + (1 << 20) + limit;
+		err = recover_run(&b->conf, &b->res);
+		if (err == ZK_EOK)
+			break;
+		assert_int_equal(err, ZK_ENOMEM);
+		assert_non_null(strstr(b->res.why, "tree.memoryLimit is too small for"));
+		if (strstr(b->res.why, "snapshot.1: tree.memoryLimit is too small for its quotas"))
+			quotas++;
+		else
+			nodes++;
+	}
+	assert_true(nodes > 0 && quotas > 0);
+	assert_int_equal(b->res.nodes, 4 + 40 * 3);
+}
+
 /* Every call to the disk fails once: an error with a reason, never half a tree that counts. */
 static void faults(void **state)
 {
@@ -631,6 +679,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bad_snapshots, up, down),
 		cmocka_unit_test_setup_teardown(bad_logs, up, down),
 		cmocka_unit_test_setup_teardown(memory, up, down),
+		cmocka_unit_test_setup_teardown(memory_of_quotas, up, down),
 		cmocka_unit_test_setup_teardown(faults, up, down),
 		cmocka_unit_test_setup_teardown(dead_sessions, up, down),
 	};
