@@ -101,6 +101,7 @@ struct leader_snap {
 	uint64_t due_zxid;              /* take one when this has been applied; 0: none is due */
 	uint64_t txns, bytes;           /* logged since the log began its file */
 	uint64_t txns_over, bytes_over; /* above this: a new file, a snapshot */
+	uint64_t waits_seen;            /* prep.memory_waits when last looked at */
 	uint64_t count, size_bytes;     /* snapCount, snapSizeLimitInKb; size 0 = no limit */
 	uint64_t rng;
 };

@@ -109,6 +109,7 @@ static bool begin(struct leader *l)
 		leader_inc(&d->busy);
 		return false;
 	}
+	s->waits_seen = l->prep.memory_waits;
 	s->hold = tree_hold_take(l->conf.tree);
 	if (s->hold < 0) {
 		leader_inc(&d->busy);
@@ -187,6 +188,18 @@ static void hold_end(struct leader *l)
 	s->hold = -1;
 }
 
+/* Is memory short, or does a write wait already for what the hold keeps? */
+static bool in_the_way(struct leader *l)
+{
+	struct leader_snap *s = &l->snap;
+	uint64_t waits = l->prep.memory_waits;
+	bool waiting = waits != s->waits_seen;
+
+	s->waits_seen = waits;
+	return tree_hold_strained(l->conf.tree, s->hold) ||
+	       (waiting && tree_hold_grown(l->conf.tree, s->hold) > 0);
+}
+
 static void give_way(struct leader *l, enum snap_desk_state state)
 {
 	struct snap_desk *d = l->snap.desk;
@@ -211,7 +224,7 @@ unsigned leader_snap_step(struct leader *l, uint64_t now_ns, bool *kick)
 	l->now_ns = now_ns;
 	/* partner: release in snap_desk_done() */
 	state = (enum snap_desk_state)atomic_load_explicit(&d->state, memory_order_acquire);
-	if (s->hold >= 0 && state != SNAP_DESK_DONE && tree_hold_strained(l->conf.tree, s->hold)) {
+	if (s->hold >= 0 && state != SNAP_DESK_DONE && in_the_way(l)) {
 		give_way(l, state);
 		return 1;
 	}

@@ -8,9 +8,10 @@
  * snapshot is the state at exactly Z, the next log begins with Z + 1, and the leader never waits.
  *
  * Memory: what the hold keeps alive is bounded by giving way. When memory gets short
- * (tree_hold_strained()) the leader says so in `revoked` and drops the hold at once, whatever the
- * writer is doing; the writer looks at snap_desk_revoked() after each quiescent point. Clients'
- * writes come before a snapshot, which the next trigger tries again.
+ * (tree_hold_strained()), or a write waits for memory already, the leader says so in `revoked` and
+ * drops the hold at once, whatever the writer is doing; the writer looks at snap_desk_revoked()
+ * after each quiescent point. Clients' writes come before a snapshot, which the next trigger tries
+ * again.
  */
 #ifndef ZK_SERVER_LEADER_SNAP_H
 #define ZK_SERVER_LEADER_SNAP_H

@@ -101,21 +101,6 @@ static size_t reserve(const struct tree_alloc *a)
 	return r + reserve_direct(a);
 }
 
-size_t tree_alloc_left(const struct tree_alloc *a)
-{
-	const struct zk_mem *m = a->mem;
-
-	if (m->limit_bytes == 0)
-		return SIZE_MAX;
-	return (m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0) +
-	       zk_slab_pool_free_bytes(&a->pool);
-}
-
-bool tree_alloc_short(const struct tree_alloc *a)
-{
-	return tree_alloc_left(a) < a->mem->limit_bytes / SHORT_SHARE + reserve(a);
-}
-
 /* What the ends of @p owned nodes will take: whoever owns them may end at any time. */
 static size_t owed(uint64_t owned)
 {
@@ -125,6 +110,23 @@ static size_t owed(uint64_t owned)
 static size_t owed_direct(uint64_t owned)
 {
 	return (size_t)owned * STEP_DIRECT_BYTES;
+}
+
+size_t tree_alloc_left(const struct tree_alloc *a, uint64_t owned)
+{
+	const struct zk_mem *m = a->mem;
+	size_t kept = owed(owned) + owed_direct(owned), left;
+
+	if (m->limit_bytes == 0)
+		return SIZE_MAX;
+	left = (m->limit_bytes > m->used_bytes ? m->limit_bytes - m->used_bytes : 0) +
+	       zk_slab_pool_free_bytes(&a->pool);
+	return left > kept ? left - kept : 0;
+}
+
+bool tree_alloc_short(const struct tree_alloc *a, uint64_t owned)
+{
+	return tree_alloc_left(a, owned) < a->mem->limit_bytes / SHORT_SHARE + reserve(a);
 }
 
 bool tree_alloc_room(struct tree_alloc *a, size_t bytes, size_t node_bytes, size_t version_bytes,

@@ -31,11 +31,12 @@ void *tree_alloc_get(struct tree_alloc *a, size_t n);
 /** @p n as given to get; NULL is allowed. */
 void tree_alloc_put(struct tree_alloc *a, void *p, size_t n);
 
-/** Bytes of the limit that are not in use; SIZE_MAX without a limit. */
-size_t tree_alloc_left(const struct tree_alloc *a);
+/** Bytes of the limit that are not in use, nor kept for the ends of @p owned ephemeral nodes;
+ * SIZE_MAX without a limit. */
+size_t tree_alloc_left(const struct tree_alloc *a, uint64_t owned);
 
-/** Is less left than an eighth of the limit above the reserve? */
-bool tree_alloc_short(const struct tree_alloc *a);
+/** Is that less than an eighth of the limit above the reserve? */
+bool tree_alloc_short(const struct tree_alloc *a, uint64_t owned);
 
 /** Is half the reserve or more there? What a loaded tree must leave. */
 bool tree_alloc_reserved(const struct tree_alloc *a);

@@ -52,6 +52,9 @@ size_t tree_hold_grown(const struct tree *t, int hold)
 
 bool tree_hold_strained(const struct tree *t, int hold)
 {
-	return tree_alloc_short(&t->alloc) &&
-	       tree_hold_grown(t, hold) >= tree_alloc_left(&t->alloc) / STRAINED_GROWN_SHARE;
+	/* own store */
+	uint64_t owned = atomic_load_explicit(&t->count.ephemerals, memory_order_relaxed);
+
+	return tree_alloc_short(&t->alloc, owned) &&
+	       tree_hold_grown(t, hold) >= tree_alloc_left(&t->alloc, owned) / STRAINED_GROWN_SHARE;
 }

@@ -143,7 +143,7 @@ static enum zk_err prepare(struct prep *p, const struct prep_in *in, struct requ
 	if (!prep_can_step(p, q.changes, 0)) {
 		/* What has been deleted is on its way back: nobody is refused for that. */
 		if (tree_reclaims(p->conf.tree) || txn_bytes_used(&p->bytes))
-			return ZK_EAGAIN;
+			return prep_wait_memory(p);
 		p->refused_memory++;
 		q.err = ZK_SYSTEMERROR;
 		q.reply_bytes = 0;
@@ -214,7 +214,7 @@ enum zk_err prep_create_session(struct prep *p, const struct prep_in *in, int32_
 	if (p->barrier_zxid > p->pending.applied)
 		return ZK_EAGAIN;
 	if (!prep_can_step(p, 0, 0) && tree_reclaims(p->conf.tree))
-		return ZK_EAGAIN;
+		return prep_wait_memory(p);
 	buf = prep_reserve(p, PREP_SLACK_BYTES);
 	if (!buf)
 		return ZK_EAGAIN;

@@ -32,6 +32,7 @@ struct prep {
 				*/
 	uint64_t steps;        /* what pending transactions change, for tree_can_step() */
 	uint64_t refused_memory, refused_size;
+	uint64_t memory_waits;   /* put off until memory comes back */
 	uint64_t quota_exceeded; /* refused; with enforce_quota only, as the next */
 	uint64_t quota_soft;     /* took the usage above a soft limit */
 	struct quota_errors quota_errors;

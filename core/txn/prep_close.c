@@ -102,7 +102,7 @@ enum zk_err prep_close(struct prep *p, const struct prep_in *in, struct prep_out
 
 	if (!prep_can_step(p, w.n, w.n) &&
 	    (tree_reclaims(p->conf.tree) || txn_bytes_used(&p->bytes)))
-		return ZK_EAGAIN; /* it has been kept, and is on its way back */
+		return prep_wait_memory(p); /* it has been kept, and is on its way back */
 	if (listed &&
 	    (!pending_room(&p->pending, 2 * (uint64_t)w.n) || !promises_room(&p->promises, w.n)))
 		return ZK_EAGAIN;

@@ -80,6 +80,13 @@ static inline bool prep_can_step(const struct prep *p, uint64_t steps, uint64_t 
 	return tree_can_step(p->conf.tree, p->steps + steps + 1, owned);
 }
 
+/** Memory is on its way back: the request is to be offered again. */
+static inline enum zk_err prep_wait_memory(struct prep *p)
+{
+	p->memory_waits++;
+	return ZK_EAGAIN;
+}
+
 /** The largest prep_reserve(). */
 static inline size_t prep_bytes_max(const struct prep *p)
 {

@@ -3,7 +3,8 @@
  * publishes replies, reclaims the tree. Nothing here waits.
  *
  * Order within a round, and why: messages (prepared and appended), tick, end of the log batch,
- * durable (applied, published, replies written), replies published, wake-ups, reclamation last.
+ * durable (applied, published, replies written), replies published, wake-ups, a step of a snapshot,
+ * reclamation last: what a snapshot has let go of can go in the same round.
  */
 #ifndef ZK_LOOP_LEAD_H
 #define ZK_LOOP_LEAD_H

@@ -453,12 +453,93 @@ static void gives_way_to_deletes(void **state)
 	close_world(w);
 }
 
+static enum zk_err delete_one(struct world *w, uint64_t id, unsigned n)
+{
+	char path[24];
+	enum zk_err err;
+
+	snprintf(path, sizeof(path), "/e%u", n);
+	err = lead_send(w->d, 0, 0, id, 1, ZK_OP_DELETE, req_version(path, -1));
+	if (err == ZK_EOK)
+		assert_int_equal(w->d->out[w->d->out_n - 1].err, ZK_EOK);
+	lead_forget(w->d);
+	return err;
+}
+
+/* A full tree, half of it ephemerals, for whose end memory is kept; something else holds on to what
+ * goes, and @p n plain nodes go. *hold is that something. */
+static struct world *full_world(uint64_t *id, unsigned *made, int *hold)
+{
+	struct world *w =
+		open_world((struct lead_opt){.tree_limit = 24 << 20, .snap_count = 1000000});
+	char path[24], data[201];
+
+	memset(data, 'd', 200);
+	data[200] = 0;
+	*id = lead_session(w->d, 0, 0, 30000);
+	for (*made = 0;; ++*made) {
+		snprintf(path, sizeof(path), "/e%u", *made);
+		if (lead_err(w->d, *id, ZK_OP_CREATE, req_create(path, data, NULL, *made % 2)) !=
+		    ZK_EOK)
+			break;
+	}
+	assert_true(*made > 5000);
+	lead_forget(w->d);
+	*hold = tree_hold_take(w->d->tree);
+	return w;
+}
+
+/* A write that waits for memory makes a snapshot give way that has not taken much of it. */
+static void gives_way_to_waiters(void **state)
+{
+	unsigned made, last = 0, n = 0, tries = 0;
+	bool kick = false;
+	uint64_t id;
+	int hold;
+
+	(void)state;
+	/* how far does it go? */
+	struct world *w = full_world(&id, &made, &hold);
+
+	while (last < made && delete_one(w, id, last) == ZK_EOK)
+		last += 2;
+	assert_true(last > 100 && last < made);
+	tree_hold_drop(w->d->tree, hold);
+	close_world(w);
+
+	w = full_world(&id, &made, &hold);
+	for (; n + 40 < last; n += 2)
+		assert_int_equal(delete_one(w, id, n), ZK_EOK);
+	snap_desk_ask(&w->desk);
+	do {
+		(void)leader_snap_step(w->d->l, w->d->now_ns, &kick);
+	} while (!snap_desk_ready(&w->desk));
+	for (; n < last; n += 2) {
+		assert_int_equal(delete_one(w, id, n), ZK_EOK);
+		(void)leader_snap_step(w->d->l, w->d->now_ns, &kick);
+		assert_false(snap_desk_revoked(&w->desk));
+	}
+	assert_int_equal(delete_one(w, id, n), ZK_EAGAIN);
+	(void)leader_snap_step(w->d->l, w->d->now_ns, &kick);
+	assert_true(snap_desk_revoked(&w->desk));
+	assert_true(w->desk.grown_bytes < 64 << 10);
+	tree_hold_drop(w->d->tree, hold);
+	lead_durable(w->d, w->d->logged, ~0u);
+	while (delete_one(w, id, n) == ZK_EAGAIN)
+		assert_true(++tries < 4);
+	close_world(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(exact),     cmocka_unit_test(by_count),
-		cmocka_unit_test(by_size),   cmocka_unit_test(one_at_a_time),
-		cmocka_unit_test(gives_way), cmocka_unit_test(gives_way_to_deletes),
+		cmocka_unit_test(exact),
+		cmocka_unit_test(by_count),
+		cmocka_unit_test(by_size),
+		cmocka_unit_test(one_at_a_time),
+		cmocka_unit_test(gives_way),
+		cmocka_unit_test(gives_way_to_deletes),
+		cmocka_unit_test(gives_way_to_waiters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
