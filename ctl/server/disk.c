@@ -247,11 +247,14 @@ static void done_now(struct disk_posix *p, uint64_t tag, ssize_t r)
 						.bytes = r < 0 ? 0 : (size_t)r};
 }
 
-static enum zk_err give(struct disk_posix *p, struct io_uring_sqe *sqe, uint64_t tag)
+static enum zk_err give(struct disk_posix *p, struct io_uring_sqe *sqe, const struct disk_sub *sub)
 {
+	unsigned i = 0;
 	int r;
 
-	io_uring_sqe_set_data64(sqe, tag);
+	while (p->sub[i].used)
+		i++;
+	io_uring_sqe_set_data64(sqe, i);
 	do
 		r = io_uring_submit(&p->ring);
 	while (r == -EINTR || r == -EAGAIN || r == -EBUSY);
@@ -259,6 +262,8 @@ static enum zk_err give(struct disk_posix *p, struct io_uring_sqe *sqe, uint64_t
 		errno = -r;
 		return failed(&p->disk);
 	}
+	p->sub[i] = *sub;
+	p->sub[i].used = true;
 	p->under_way++;
 	p->queued++;
 	return ZK_EOK;
@@ -272,27 +277,35 @@ static struct io_uring_sqe *entry(struct disk_posix *p)
 	return sqe;
 }
 
+static ssize_t write_once(const struct disk_sub *s)
+{
+	ssize_t r;
+
+	do
+		r = pwrite(s->file, s->from, s->n, (off_t)s->at);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
 static enum zk_err posix_submit_write(struct disk *d, int file, uint64_t at, const void *from,
 				      size_t n, uint64_t tag)
 {
+	const struct disk_sub sub = {.tag = tag, .at = at, .from = from, .n = n, .file = file};
 	struct disk_posix *p = of(d);
 	struct io_uring_sqe *sqe;
-	ssize_t r;
 
 	if (!p->uring || n <= WRITE_INLINE_BYTES) {
-		do
-			r = pwrite(file, from, n, (off_t)at);
-		while (r < 0 && errno == EINTR);
-		done_now(p, tag, r);
+		done_now(p, tag, write_once(&sub));
 		return ZK_EOK;
 	}
 	sqe = entry(p);
 	io_uring_prep_write(sqe, file, from, (unsigned)n, at);
-	return give(p, sqe, tag);
+	return give(p, sqe, &sub);
 }
 
 static enum zk_err posix_submit_sync(struct disk *d, int file, uint64_t tag, bool alone)
 {
+	const struct disk_sub sub = {.tag = tag, .file = file};
 	struct disk_posix *p = of(d);
 	struct io_uring_sqe *sqe;
 
@@ -302,7 +315,27 @@ static enum zk_err posix_submit_sync(struct disk *d, int file, uint64_t tag, boo
 	}
 	sqe = entry(p);
 	io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
-	return give(p, sqe, tag);
+	return give(p, sqe, &sub);
+}
+
+static struct disk_done ended(struct disk_posix *p, unsigned i, int r)
+{
+	struct disk_sub *s = &p->sub[i];
+	int e = r < 0 ? -r : 0;
+
+	/* io_uring calls a write EIO that the file system only cut short (FUSE). The plain call
+	 * tells: a write may be made again, a sync may not. */
+	if (e && s->from) {
+		ssize_t again = write_once(s);
+
+		e = again < 0 ? errno : 0;
+		r = again < 0 ? r : (int)again;
+	}
+	s->used = false;
+	return (struct disk_done){.tag = s->tag,
+				  .err = e ? code(e) : ZK_EOK,
+				  .os_error = e,
+				  .bytes = e ? 0 : (size_t)r};
 }
 
 static unsigned posix_reap(struct disk *d, struct disk_done *out, unsigned max)
@@ -315,12 +348,7 @@ static unsigned posix_reap(struct disk *d, struct disk_done *out, unsigned max)
 	p->now_n -= n;
 	memmove(p->now, p->now + n, p->now_n * sizeof(*p->now));
 	while (n < max && p->under_way > 0 && io_uring_peek_cqe(&p->ring, &cqe) == 0) {
-		int r = cqe->res;
-
-		out[n++] = (struct disk_done){.tag = io_uring_cqe_get_data64(cqe),
-					      .err = r < 0 ? code(-r) : ZK_EOK,
-					      .os_error = r < 0 ? -r : 0,
-					      .bytes = r < 0 ? 0 : (size_t)r};
+		out[n++] = ended(p, (unsigned)io_uring_cqe_get_data64(cqe), cqe->res);
 		io_uring_cqe_seen(&p->ring, cqe);
 		p->under_way--;
 	}

@@ -31,7 +31,14 @@ struct disk_posix {
 	const struct disk_dirs *dirs;
 	bool uring;
 	struct io_uring ring;
-	unsigned under_way;                   /* in the ring */
+	unsigned under_way; /* in the ring */
+	struct disk_sub {
+		uint64_t tag, at;
+		const void *from; /* NULL: a sync, or free */
+		size_t n;
+		int file;
+		bool used;
+	} sub[DISK_QUEUE_MAX];                /* what is in the ring */
 	struct disk_done now[DISK_QUEUE_MAX]; /* carried out at once, not yet reaped */
 	unsigned now_n;
 	uint64_t inlined, queued; /* submissions carried out at once; given to the ring */
