@@ -18,6 +18,8 @@ static bool restore_sessions(struct leader *l, uint64_t now_ns)
 			return false;
 	}
 	leader_set(&l->count.sessions, l->sessions.n);
+	leader_set(&l->count.digest_mismatches, l->conf.digest_mismatches);
+	leader_set(&l->count.digest_mismatch_zxid, l->conf.digest_mismatch_zxid);
 	l->conf.restored = NULL;
 	l->conf.restored_n = 0;
 	return true;
@@ -372,6 +374,7 @@ struct quota_errors *leader_quota_errors(struct leader *l)
 void leader_metrics(struct leader *l, struct metrics *m)
 {
 	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
+	metrics_counter(m, "digest_mismatches_count", &l->count.digest_mismatches);
 	metrics_counter(m, "session_expiry_holds", &l->count.holds);
 	metrics_counter(m, "session_rolls_lost", &l->count.rolls_lost);
 	metrics_summary(m, "prep_processor_queue_time_ms", &l->metric[LEADER_METRIC_QUEUE]);

@@ -51,6 +51,8 @@ struct leader_conf {
 	/* those that recovery has found; borrowed for leader_new() */
 	const struct snap_session *restored;
 	uint32_t restored_n;
+	uint64_t digest_mismatches; /* it has counted; the first at digest_mismatch_zxid */
+	uint64_t digest_mismatch_zxid;
 	uint32_t pending_max; /* transactions between prep and apply */
 	bool extended_types;  /* extendedTypesEnabled: TTL nodes */
 	bool enforce_quota;   /* enforceQuota: hard limits refuse writes */

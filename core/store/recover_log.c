@@ -383,6 +383,8 @@ static enum zk_err one_file(struct replay *p)
 	p->r->progress.log = true;
 	p->r->progress.bytes = 0;
 	p->r->progress.bytes_max = p->f->bytes;
+	if (p->r->conf->progress)
+		p->r->conf->progress(p->r->conf->ctx, &p->r->progress);
 	/* What is only in the page cache, after kill -9 or a failed fsync, must not be served, and
 	 * built upon in another file, before it is safe. */
 	err = disk_settle(d, p->file);

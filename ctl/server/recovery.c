@@ -14,6 +14,7 @@ enum { BAR_WIDTH = 40, BAR_EVERY_MS = 100, LINE_EVERY_MS = 5000 };
 /* What is shown while it runs. */
 struct show {
 	bool bar, drawn;
+	uint64_t logs_ms; /* when the first log was begun; 0 = not yet */
 	uint64_t next_ms;
 };
 
@@ -64,6 +65,8 @@ static void progress(void *ctx, const struct recover_progress *p)
 	struct show *s = ctx;
 	uint64_t now = now_ms();
 
+	if (p->log && !s->logs_ms)
+		s->logs_ms = now;
 	if (now < s->next_ms)
 		return;
 	s->next_ms = now + (s->bar ? BAR_EVERY_MS : LINE_EVERY_MS);
@@ -101,6 +104,27 @@ static uint32_t length_max(const struct config *c)
 	return n < INT32_MAX ? (uint32_t)n : INT32_MAX;
 }
 
+/* FileTxnSnapLog.restore(), ZKDatabase.loadDataBase() */
+static void measure(struct recovery *r, const struct show *s, uint64_t began, uint64_t ended)
+{
+	uint64_t logs = s->logs_ms ? s->logs_ms : ended;
+
+	zk_metric_add(&r->init_ms, ended - began);
+	zk_metric_add(&r->snap_ms, logs - began);
+	if (!s->logs_ms)
+		return;
+	zk_metric_add(&r->txns, r->result.txns);
+	zk_metric_add(&r->txns_ms, ended - logs);
+}
+
+void recovery_metrics(struct recovery *r, struct metrics *m)
+{
+	metrics_summary(m, "dbinittime", &r->init_ms);
+	metrics_summary(m, "startup_snap_load_time", &r->snap_ms);
+	metrics_summary(m, "startup_txns_loaded", &r->txns);
+	metrics_summary(m, "startup_txns_load_time", &r->txns_ms);
+}
+
 enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
 			 struct tree *tree, char *why, size_t cap)
 {
@@ -134,6 +158,7 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 	if (err == ZK_EOK && !r->result.snapshot[0])
 		err = recover_save(&r->conf, &r->result);
 	recovery_pipe_fini(&pipe);
+	measure(r, &show, began, now_ms());
 	if (err != ZK_EOK)
 		snprintf(why, cap, "%s", r->result.why);
 	else

@@ -6,6 +6,8 @@
 #ifndef ZK_CTL_RECOVERY_H
 #define ZK_CTL_RECOVERY_H
 
+#include "core/base/metric.h"
+#include "core/server/metrics.h"
 #include "core/store/recover.h"
 #include "ctl/server/config.h"
 
@@ -13,7 +15,8 @@ struct recovery {
 	struct recover_conf conf;
 	struct recover_result result; /* sessions and zxid for the leader */
 	struct zk_mem mem;
-	bool held; /* result is to be freed */
+	bool held;                                        /* result is to be freed */
+	struct zk_metric init_ms, snap_ms, txns, txns_ms; /* one value each */
 };
 
 /** Fill @p tree, new and without readers, from the directories behind @p disk. A first start writes
@@ -22,6 +25,9 @@ struct recovery {
  * @p cap bytes. */
 ZK_MUST_USE enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
 				     struct tree *tree, char *why, size_t cap);
+
+/** Register what Apache calls dbinittime and startup_*. @p r stays for the life of @p m. */
+void recovery_metrics(struct recovery *r, struct metrics *m);
 
 /** Also after an error, or without a run (all zero). */
 void recovery_free(struct recovery *r);

@@ -223,6 +223,8 @@ static enum zk_err start_loop(struct server *s)
 			   .reap_never_used_ms = c->reap_never_used_ms,
 			   .restored = s->recovery.result.session,
 			   .restored_n = s->recovery.result.sessions,
+			   .digest_mismatches = s->recovery.result.digest_mismatches,
+			   .digest_mismatch_zxid = s->recovery.result.digest_mismatch_zxid,
 			   .jute_maxbuffer = c->jute_maxbuffer,
 			   .snap_desk = &s->snap.desk,
 			   .snap_count = c->snap_count,
@@ -378,6 +380,7 @@ static enum zk_err make_snapshots(struct server *s)
 	}
 	disk_posix_init(&s->snap_disk, &s->dirs, false);
 	snapshotter_metrics(&s->snap, &s->shared->metrics);
+	recovery_metrics(&s->recovery, &s->shared->metrics);
 	store_name_format(&name, text);
 	s->snap_due = !r->empty && (r->txns > 0 || strcmp(r->snapshot, text) != 0);
 	return ZK_EOK;
