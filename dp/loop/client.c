@@ -152,6 +152,7 @@ static void publish_pressure(struct client *c)
 	atomic_store_explicit(&c->stats.packet_drops,
 			      n->pool_empty + n->tcp_rcv_mem_dropped + n->tcp_conn_mem,
 			      memory_order_relaxed);
+	atomic_store_explicit(&c->stats.syn_unanswered, n->tcp_syn_full, memory_order_relaxed);
 }
 
 unsigned client_poll(void *ctx, uint64_t now_ns)

@@ -48,7 +48,8 @@ struct client_conf {
 	X(refused, "connections reset at once: limit")                                             \
 	X(syn_refused, "SYNs refused: draining or maxCnxns")                                       \
 	X(packet_waits, "writes that had to wait for packets")                                     \
-	X(packet_drops, "packets dropped and connections lost for want of packets or records")
+	X(packet_drops, "packets dropped and connections lost for want of packets or records")     \
+	X(syn_unanswered, "SYNs dropped: dp.maxConnections, or no memory for a record")
 
 struct client_stats {
 #define CLIENT_STAT(name, text) _Atomic uint64_t name;

@@ -242,27 +242,33 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 	return ZK_EOK;
 }
 
-static uint64_t packet_waits(void *ctx)
+/* A field of struct client_stats, over all cores. */
+static uint64_t over_cores(const struct loop *l, size_t field)
 {
-	const struct loop *l = ctx;
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < l->conf.cores; i++)
+	for (unsigned i = 0; i < l->conf.cores; i++) {
+		const void *v = (const char *)client_stats_of(l->core[i].client) + field;
+
 		/* partner: the core's relaxed stores */
-		n += atomic_load_explicit(&client_stats_of(l->core[i].client)->packet_waits,
-					  memory_order_relaxed);
+		n += atomic_load_explicit((const _Atomic uint64_t *)v, memory_order_relaxed);
+	}
 	return n;
+}
+
+static uint64_t packet_waits(void *ctx)
+{
+	return over_cores(ctx, offsetof(struct client_stats, packet_waits));
 }
 
 static uint64_t packet_drops(void *ctx)
 {
-	const struct loop *l = ctx;
-	uint64_t n = 0;
+	return over_cores(ctx, offsetof(struct client_stats, packet_drops));
+}
 
-	for (unsigned i = 0; i < l->conf.cores; i++)
-		n += atomic_load_explicit(&client_stats_of(l->core[i].client)->packet_drops,
-					  memory_order_relaxed);
-	return n;
+static uint64_t syn_unanswered(void *ctx)
+{
+	return over_cores(ctx, offsetof(struct client_stats, syn_unanswered));
 }
 
 static enum zk_err build(struct loop *l, char *why)
@@ -287,6 +293,7 @@ static enum zk_err build(struct loop *l, char *why)
 	}
 	metrics_call(&l->conf.shared->metrics, "packet_memory_waits", packet_waits, l);
 	metrics_call(&l->conf.shared->metrics, "packet_memory_drops", packet_drops, l);
+	metrics_call(&l->conf.shared->metrics, "connections_unanswered", syn_unanswered, l);
 	return ZK_EOK;
 }
 

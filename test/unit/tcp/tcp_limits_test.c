@@ -175,6 +175,32 @@ static void test_cookies_when_the_backlog_is_full(void **state)
 	pair_free(w);
 }
 
+/* More connections than records: their SYNs are counted, and get through when there is room. */
+static void test_no_answer_without_a_record(void **state)
+{
+	struct tcp_conf full, plenty;
+	struct pair *w;
+	struct tcp_conn *c[2], *d;
+
+	(void)state;
+	tcp_conf_default(&full);
+	tcp_conf_default(&plenty);
+	full.conns_max = 1;
+	w = pair_new2(&full, &plenty, 64, 1500);
+	pair_open(w, c);
+	assert_int_equal(STAT(w, 0, tcp_syn_full), 0);
+	assert_int_equal(tcp_connect(w->t[1], net_addr_v4(0x0a000001), PAIR_PORT, w->now_ns, &d),
+			 ZK_EOK);
+	assert_int_equal(pair_wait(w, 1, d, TCP_READY_OPEN, 500 * MS), 0);
+	assert_int_equal(STAT(w, 0, tcp_syn_full), 1);
+	assert_int_equal(tcp_conns(w->t[0]), 1);
+	tcp_abort(c[0], w->now_ns);
+	tcp_release(c[0], w->now_ns);
+	assert_true(pair_wait(w, 1, d, TCP_READY_OPEN, 5000 * MS) & TCP_READY_OPEN);
+	assert_int_equal(STAT(w, 0, tcp_syn_full), 1);
+	pair_free(w);
+}
+
 static bool gate(void *ctx, const struct net_addr *from)
 {
 	unsigned *left = ctx;
@@ -375,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_send_budget_and_write_event),
 		cmocka_unit_test(test_control_packets_when_data_has_eaten_the_pool),
 		cmocka_unit_test(test_cookies_when_the_backlog_is_full),
+		cmocka_unit_test(test_no_answer_without_a_record),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_give_up_by_time),
 		cmocka_unit_test(test_closing_states_end),
