@@ -109,6 +109,21 @@ void report_digest(const struct loop *l, uint64_t *seen)
 		 (unsigned long long)st.digest_mismatch_zxid);
 }
 
+void report_quota(const struct loop *l, struct report_quota *seen, uint64_t now_ms)
+{
+	struct leader_stats st;
+
+	leader_stats_get(lead_leader(loop_lead(l)), &st);
+	if ((st.quota_exceeded == seen->refused && st.quota_soft == seen->soft) ||
+	    now_ms < seen->next_ms)
+		return;
+	log_line(LOG_WARN, "quota=exceeded refused=%llu overSoft=%llu",
+		 (unsigned long long)(st.quota_exceeded - seen->refused),
+		 (unsigned long long)(st.quota_soft - seen->soft));
+	*seen = (struct report_quota){st.quota_exceeded, st.quota_soft,
+				      now_ms + REPORT_QUOTA_EVERY_MS};
+}
+
 void report_stop(const struct loop *l, const struct port *port)
 {
 	struct loop_thread_stats t[THREADS_MAX];

@@ -13,6 +13,18 @@ void report_start(const struct config *c, const struct port *port);
  * another digest than they say (DataTree.reportDigestMismatch). */
 void report_digest(const struct loop *l, uint64_t *seen);
 
+enum { REPORT_QUOTA_EVERY_MS = 60000 };
+
+/** What report_quota() has said; starts as zeros. */
+struct report_quota {
+	uint64_t refused, soft, next_ms;
+};
+
+/** A line when more writes have gone above a quota since the last one, refused or over a soft
+ * limit, at most one in REPORT_QUOTA_EVERY_MS (RATE_LOGGER of ZooKeeperServer.checkQuota). @p
+ * now_ms: any clock that does not go back. Main thread. */
+void report_quota(const struct loop *l, struct report_quota *seen, uint64_t now_ms);
+
 /** Counters of threads, cores and device. Pollers have stopped. */
 void report_stop(const struct loop *l, const struct port *port);
 

@@ -425,6 +425,7 @@ static void sleep_ms(long ms)
 static int serve(struct server *s, const sigset_t *signals)
 {
 	const struct timespec second = {.tv_sec = 1};
+	struct report_quota quota = {0};
 	uint64_t mismatches = 0;
 
 	for (unsigned tick = 1;; tick++) {
@@ -444,6 +445,7 @@ static int serve(struct server *s, const sigset_t *signals)
 			snapshotter_ask(&s->snap);
 		}
 		report_digest(s->loop, &mismatches);
+		report_quota(s->loop, &quota, eal_now_ns() / 1000000);
 		facts_refresh(s->conf->data_dir, s->conf->data_log_dir,
 			      tick % FACTS_DIRS_EVERY == 0);
 	}

@@ -3,6 +3,7 @@
 """Limits and throttles, one case per server; limits.sh starts each with the settings it needs."""
 
 import os
+import re
 import socket
 import sys
 import time
@@ -215,6 +216,40 @@ def jute_maxbuffer():
              "a frame of 4096 bytes")
         c.send(zk.request(9, zk.SET_DATA, zk.set_data(node("maxbuffer"), bytes(4097 - fixed))))
         ends_silently(c, "a frame of 4097 bytes")
+
+
+def warnings():
+    """Lines of the server's log about quotas."""
+    with open(os.environ["ZK_LOG"], encoding="utf-8", errors="replace") as f:
+        return [line.strip() for line in f if "uota exceeded" in line or "quota=exceeded" in line]
+
+
+@case
+def quota_warnings():
+    """enforceQuota=true: a soft limit refuses nothing, and the log says that it was exceeded."""
+    zokor = os.environ["ZK_KIND"] == "zokor"
+    with Conn() as c:
+        path = node("quota")
+        made(c, path)
+        at = "/zookeeper/quota"
+        for name in path.split("/")[1:]:
+            at += "/" + name
+            made(c, at)
+        made(c, at + "/zookeeper_limits", b"count=1,bytes=-1")
+        made(c, at + "/zookeeper_stats")
+        same(warnings(), [], "in the log before")
+        for n in range(20):
+            made(c, path + "/%d" % n)
+        until(warnings, "a line in the log")
+        if zokor:
+            same(figure("quota_soft_exceeded_writes"), 20, "zk_quota_soft_exceeded_writes")
+            same(figure("quota_refused_writes"), 0, "zk_quota_refused_writes")
+            time.sleep(2.5)
+            made(c, path + "/more")
+            time.sleep(2.5)
+            same(len(warnings()), 1, "lines within a minute")
+            check(re.search(r" WARN quota=exceeded refused=0 overSoft=[1-9]", warnings()[0]),
+                  "the line: %s", warnings()[0])
 
 
 begin()

@@ -27,6 +27,7 @@ declare -A settings=(
 	[max_cnxns]="maxCnxns=3"
 	[trace_mask]="4lw.commands.whitelist=*"
 	[jute_maxbuffer]="jute.maxbuffer=4096"
+	[quota_warnings]="enforceQuota=true"
 )
 # zokord's own; one core, so that its share is everything
 small="dp.cores=0 tree.memoryLimit=64M dp.coreMemory=64M dp.maxConnections=1500"
@@ -38,7 +39,7 @@ done
 settings[core_slow_readers]+=" dp.txPackets=1024 dp.rxPackets=1024"
 cases=(large_requests outstanding request_throttle throttled_op connection_throttle
 	weighed_connections dropped_by_chance max_client_cnxns max_cnxns
-	trace_mask jute_maxbuffer)
+	trace_mask jute_maxbuffer quota_warnings)
 
 kind=zokor
 case ${1:-} in
@@ -86,7 +87,7 @@ for c in "${cases[@]}"; do
 	fi
 	program=limits.py
 	[[ " ${own[*]} " != *" $c "* ]] || program=memory.py
-	out=$(in_ns timeout -k 5 120 "$python" "$here/$program" "$c" 2>&1)
+	out=$(in_ns env "ZK_LOG=$tmp/server0.log" timeout -k 5 120 "$python" "$here/$program" "$c" 2>&1)
 	status=$?
 	echo "$out"
 	if [ $status -ne 0 ] || ! grep -q "^ok $c" <<<"$out"; then
