@@ -374,7 +374,6 @@ struct quota_errors *leader_quota_errors(struct leader *l)
 void leader_metrics(struct leader *l, struct metrics *m)
 {
 	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
-	metrics_counter(m, "digest_mismatches_count", &l->count.digest_mismatches);
 	metrics_counter(m, "session_expiry_holds", &l->count.holds);
 	metrics_counter(m, "session_rolls_lost", &l->count.rolls_lost);
 	metrics_summary(m, "prep_processor_queue_time_ms", &l->metric[LEADER_METRIC_QUEUE]);
