@@ -35,6 +35,8 @@ steps=(
 	"store=$make test-store"
 	"store/snapshot=$make test-snapshot"
 	"store/snapshot-asan=env ZOKORD=build/v-address-undefined/zokord test/store/snapshot.sh"
+	"crash=$make test-crash"
+	"crash/both=env ROUNDS=20 test/crash/run.sh both loop"
 	"crash/apache=$make test-crash-apache"
 	"clients/one-core=test/clients/run.sh zokor"
 	"clients/two-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1 test/clients/run.sh zokor"

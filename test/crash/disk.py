@@ -322,7 +322,7 @@ def full_disk(site, disk, at_once):
 
 
 def ext4(directory):
-    disk = Ext4(directory, 48)
+    disk = Ext4(directory, 256)
     site = Site(directory, disk.data, 5, {"preAllocSize": 256, "snapCount": 2000})
     said = []
     try:

@@ -43,6 +43,9 @@ class Loop:
             self.disk.command("ordered %d" % (args.power == "ordered"))
         self.servers = [Server(kind, self.data, os.path.join(args.directory, kind + ".log"))
                         for kind in args.kinds.split(",")]
+        if args.nosync:
+            for server in self.servers:
+                server.conf["forceSync"] = "no"
         self.server = None
         self.clients = [Client("k%d" % i, seeded(args.seed, "client", i),
                                window=(1, 16, 64, 256)[i % 4]) for i in range(CLIENTS)]
@@ -68,8 +71,9 @@ class Loop:
                 for path in (client.base, client.base + "/n"):
                     wrong(conn.call(zk.CREATE, zk.create(path, b"")).err, "create of %s", path)
             conn.close()
-        if self.disk and self.server.kind == "apache":
-            self.disk.command("settle 1")   # Apache does not sync its first snapshot
+        # Apache does not sync its first snapshot.
+        if self.disk and (self.server.kind == "apache" or self.args.nosync):
+            self.disk.command("settle 1")
 
     def work(self, seconds):
         """Let the clients write for so long; now and then one of them ends its session."""
@@ -206,6 +210,8 @@ def main():
     parser.add_argument("--kinds", default=os.environ.get("ZK_KIND", "zokor"))
     parser.add_argument("--tamper", action="store_true",
                         help="lose one acknowledged transaction; a loop that does not see it fails")
+    parser.add_argument("--nosync", action="store_true",
+                        help="forceSync=no; with --power a loop that does not see it fails")
     parser.add_argument("--power", choices=("ordered", "journal", "strict"),
                         help="each kill is a loss of power, too. ordered: files keep unsynced "
                         "bytes up to some sector; journal: any sectors; strict: and names are "

@@ -56,7 +56,7 @@ def main():
                 got = conn.reply()
                 if got.err:
                     sys.exit("error %d" % got.err)
-                began = sent.pop(got.xid)
+                began = sent.pop(got.xid, now)     # of two pings the first one is timed
                 print("%.6f %.6f" % (began, time.monotonic() - began))
     if how == "write":
         while any(xid != -2 for xid in sent):

@@ -103,6 +103,13 @@ run_tamper() {
 	rc=$?
 	[ $rc -eq 1 ] && grep -qE '^FAIL round 4 .*(acknowledged|clients have seen|is gone)' "$out"
 	ok "tamper: a lost transaction is seen" $? "exit $rc: $(tail -n 20 "$out")"
+	space
+	mkdir "$tmp/nosync"
+	timeout -k 5 120 ip netns exec "$ns" "$python" "$here/loop.py" --rounds 12 --seed "$seed" \
+		--kinds "$kinds" --nosync --power ordered "$tmp/nosync" >"$out" 2>&1 </dev/null
+	rc=$?
+	[ $rc -eq 1 ] && grep -qE '^FAIL round .*(acknowledged|clients have seen|is gone|No snapshot)' "$out"
+	ok "tamper: a server that does not sync is seen" $? "exit $rc: $(tail -n 20 "$out")"
 }
 
 # One directory from kind to kind and back.

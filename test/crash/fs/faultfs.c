@@ -5,12 +5,16 @@
  *   faultfs MOUNTPOINT -f
  *
  * Commands are written to the file .faults in its root, one a write; reading it gives counters.
- *   stall MS             each sync of a file takes so much longer
- *   fail CALL ERROR      CALL write, sync, sync-dir, create, rename or all gives EIO, ENOSPC or
- * EROFS; a failed sync loses what was pending fail none short N              no write takes more
- * than N bytes (0: all) room BYTES           of all files together (0: no limit) strict 0|1 1:
- * names are durable only after a sync of their directory crash SEED           power fails; nobody
- * may have a file open
+ *  - stall MS: each sync of a file takes so much longer
+ *  - fail CALL ERROR: CALL write, sync, sync-dir, create, rename or all gives EIO, ENOSPC or EROFS;
+ *    a failed sync loses what was pending
+ *  - fail none
+ *  - short N: no write takes more than N bytes (0: all)
+ *  - room BYTES: of all files together (0: no limit)
+ *  - strict 0|1: 1: names are durable only after a sync of their directory
+ *  - ordered 0|1: 1: a crash keeps a file's unsynced bytes up to some sector, never others
+ *  - settle 1: everything becomes durable
+ *  - crash SEED: power fails; nobody may have a file open
  */
 #include "test/crash/fs/model.h"
 
