@@ -15,9 +15,9 @@
 #include "core/store/name.h"
 
 enum {
-	/* Between syncs: what is unwritten stays small, so that a sync of the log, on the same
-	 * disk, does not wait for a snapshot. */
-	SNAP_FILE_SYNC_BYTES = 8 << 20,
+	/* Between syncs: a sync of the log, on the same disk, waits for no more of a snapshot than
+	 * this, which takes some milliseconds. */
+	SNAP_FILE_SYNC_BYTES = 512 << 10,
 	SNAP_FILE_NAME_MAX = STORE_NAME_MAX + 8,
 };
 

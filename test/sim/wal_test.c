@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The write-ahead log over a disk that tears, forgets, fails and fills up. After each crash the log
  * is read back: every acknowledged transaction must be there, in order, once, as it was last
- * issued, and no other than whole ones behind them.
+ * issued, and no other than whole ones behind them. Half of the seeds read with the recovery of a
+ * server (core/store/recover.h), the others with a plain reader.
  *
  * SEEDS=n: 1 runs one, 100 and more at least 500, others 64; FROM=s starts at s (0). */
+#include "core/store/recover.h"
 #include "core/store/txnlog.h"
 #include "core/store/wal.h"
 #include "test/lib/sim_disk.h"
@@ -222,6 +224,61 @@ static bool read_back(struct run *r, uint64_t *zxid)
 	return true;
 }
 
+/* ---- the recovery of a server, on the same disk ---- */
+
+struct replay {
+	struct run *r;
+	uint64_t zxid;
+	bool bad;
+};
+
+static void say(void *ctx, enum recover_level level, const char *line)
+{
+	(void)ctx;
+	(void)level;
+	(void)line;
+}
+
+static void replayed(void *ctx, const struct txn_record *txn, struct zk_span payload)
+{
+	struct replay *p = ctx;
+	const struct txnlog_item item = {.payload = payload, .txn = *txn};
+
+	p->bad = p->bad || !right(p->r, p->zxid + 1, &item);
+	p->zxid++;
+}
+
+static bool recovered(struct run *r, uint64_t *zxid)
+{
+	struct zk_mem mem, tree_mem;
+	struct tree_conf tc = {.mem = &tree_mem,
+			       .key = {1, 2},
+			       .index_slots = 1 << 10,
+			       .changes_soft_max = 1 << 12};
+	struct replay p = {.r = r};
+	struct recover_result res;
+	struct recover_conf rc = {.disk = sim_disk_view(r->sim, 1),
+				  .mem = &mem,
+				  .length_max = LENGTH_MAX,
+				  .trust_empty = true,
+				  .autocreate = true,
+				  .ctx = &p,
+				  .say = say,
+				  .replayed = replayed};
+	enum zk_err err;
+
+	zk_mem_init_heap(&mem, 0);
+	zk_mem_init_heap(&tree_mem, 0);
+	assert_int_equal(tree_new(&tc, &rc.tree), ZK_EOK);
+	err = recover_run(&rc, &res);
+	*zxid = res.zxid;
+	if (err != ZK_EOK)
+		(void)wrong(r, "recovery refuses: %s", res.why);
+	recover_free(&rc, &res);
+	tree_free(rc.tree);
+	return err == ZK_EOK && !p.bad;
+}
+
 /* ---- a life ---- */
 
 static void set_fault(struct run *r)
@@ -354,7 +411,7 @@ static bool live(struct run *r)
 		r->refused += !read;
 		return read || strstr(r->why, "another one's") == NULL;
 	}
-	if (!read_back(r, &found))
+	if (!(r->seed / MODES % 2 ? recovered(r, &found) : read_back(r, &found)))
 		return false;
 	if (found < r->acked)
 		return wrong(r, "zxid %" PRIu64 " was acknowledged, the log ends at %" PRIu64,
