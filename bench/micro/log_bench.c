@@ -20,8 +20,8 @@
 enum {
 	MIB = 1 << 20,
 	AREA = 64 * MIB, /* a segment */
-	SLOTS = 8192,
-	FRAME = 13, /* TXNLOG_FRAME_BYTES: what a record is larger than its transaction */
+	SLOTS = 32768,   /* as zokord with dp.coreMemory=1G */
+	FRAME = 13,      /* TXNLOG_FRAME_BYTES: what a record is larger than its transaction */
 	CHUNK = MIB,
 	SPIN_US = 100,
 };

@@ -106,6 +106,10 @@ static enum zk_err posix_open(struct disk *d, enum disk_dir dir, const char *nam
 static void posix_close(struct disk *d, int file)
 {
 	(void)d;
+	/* Nobody reads what was written before a restart: its pages serve the next file, which then
+	 * costs half as much (pages that were never used must be found, cleared and mapped). */
+	if ((fcntl(file, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		(void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
 	close(file);
 }
 

@@ -30,7 +30,9 @@ enum {
 	DRAIN_MS = 5000,
 	DRAIN_STEP_MS = 10,
 	FACTS_DIRS_EVERY = 10, /* seconds */
-	PENDING_MAX = 8192,
+	PENDING_MIN = 8192,    /* transactions under way */
+	PENDING_MAX = 32768,
+	BYTES_PER_PENDING = 32 << 10, /* of dp.coreMemory */
 	CHANGES_SOFT_MAX = 1 << 18,
 	EAL_SPARE_MIB = 8,
 	SNAP_SPARE_SEGMENTS = 2, /* room that a snapshot leaves for the log */
@@ -197,6 +199,16 @@ static void fill_tcp(const struct config *c, struct tcp_conf *t)
 	t->rcv_buf_bytes = c->rcv_buf_bytes;
 }
 
+/* What one sync of the log can take: with small transactions a disk is busy only when many wait. */
+static uint32_t pending_max(const struct config *c)
+{
+	uint64_t n = c->core_memory / BYTES_PER_PENDING;
+
+	if (n < PENDING_MIN)
+		return PENDING_MIN;
+	return n < PENDING_MAX ? (uint32_t)n : PENDING_MAX;
+}
+
 static enum zk_err start_loop(struct server *s)
 {
 	const struct config *c = s->conf;
@@ -215,7 +227,7 @@ static enum zk_err start_loop(struct server *s)
 		.leader = {.server_id = 1,
 			   .tick_ms = c->tick_ms,
 			   .hold_max_ms = (uint32_t)c->max_session_timeout_ms,
-			   .pending_max = PENDING_MAX,
+			   .pending_max = pending_max(c),
 			   .extended_types = c->extended_types,
 			   .enforce_quota = c->enforce_quota,
 			   .reap_interval_ms = c->reap_interval_ms,
