@@ -75,6 +75,22 @@ static double print_latency(const char *what, const struct zk_hist *h)
 	return us(h, 0.5);
 }
 
+/* What has been written, or only the log files. */
+static void remove_files(const char *below)
+{
+	char cmd[600];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s%s'", dir, below);
+	if (system(cmd) != 0) /* NOLINT: a name of our own */
+		fprintf(stderr, "log_bench: %s%s is left\n", dir, below);
+}
+
+static void clean(void)
+{
+	if (dir[0])
+		remove_files("");
+}
+
 /* ---- the disk itself --------------------------------------------------------------------------
  */
 
@@ -184,6 +200,7 @@ static void close_side(struct side *s)
 	disk_dirs_close(&s->dirs);
 	free(s->writer);
 	free(s->txn);
+	remove_files("/version-2"); /* some are written at gigabytes per second */
 }
 
 static bool put(struct side *s)
@@ -257,17 +274,6 @@ static double pipelined(size_t n, double limit)
 	       (double)s.writer->txns / (double)(s.writer->batches ? s.writer->batches : 1));
 	close_side(&s);
 	return (double)bytes / took / 1e6;
-}
-
-static void clean(void)
-{
-	char cmd[600];
-
-	if (!dir[0])
-		return;
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	if (system(cmd) != 0) /* NOLINT: a name of our own */
-		fprintf(stderr, "log_bench: %s is left\n", dir);
 }
 
 int main(int argc, char **argv)
