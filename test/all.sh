@@ -37,7 +37,7 @@ steps=(
 	"store/snapshot-asan=env ZOKORD=build/v-address-undefined/zokord test/store/snapshot.sh"
 	"crash=$make test-crash"
 	"crash/both=env ROUNDS=20 test/crash/run.sh both loop"
-	"crash/apache=$make test-crash-apache"
+	"crash/apache=env ROUNDS=20 NODES=5000 test/crash/run.sh apache loop tamper exchange"
 	"clients/one-core=test/clients/run.sh zokor"
 	"clients/two-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1 test/clients/run.sh zokor"
 	"clients/four-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1,0,1 test/clients/run.sh zokor"
@@ -51,6 +51,6 @@ steps=(
 	"clients/limits=test/clients/limits.sh zokor"
 	"lint/tidy=$make $jobs lint-tidy"
 	"lint/cppcheck=$make lint-cppcheck"
-	"fuzz=$make fuzz T=${T:-60}"
+	"fuzz=$make fuzz T=${T:-20}"
 )
 exec test/run.sh "${steps[@]}"

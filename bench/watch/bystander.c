@@ -65,12 +65,12 @@ static _Noreturn void child(struct shared *s, const char *host, uint16_t port)
 struct bystander *bystander_start(const char *host, uint16_t port)
 {
 	struct bystander *b = calloc(1, sizeof(*b));
+	void *s = mmap(NULL, sizeof(*b->s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		       0);
 
-	if (!b)
+	if (!b || s == MAP_FAILED)
 		die("out of memory");
-	b->s = mmap(NULL, sizeof(*b->s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (b->s == MAP_FAILED)
-		die("out of memory");
+	b->s = s;
 	b->pid = fork();
 	if (b->pid < 0)
 		die("no process");
