@@ -43,7 +43,7 @@ struct client {
 	size_t out_n, out_cap;
 };
 
-_Noreturn __attribute__((format(printf, 1, 2))) void die(const char *fmt, ...);
+__attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
 uint64_t now_ns(void);
 
 void client_open(struct client *c, const char *host, uint16_t port);
