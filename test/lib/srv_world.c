@@ -514,7 +514,7 @@ static void world_init(struct world *w)
 			      .out_spill_bytes_max = 4096,
 			      .reads_per_conn_round = 8};
 	struct leader_conf lc = {.mem = &w->tree_mem,
-				 .log = {w, log_append},
+				 .log = {.ctx = w, .append = log_append},
 				 .to_core = {&w->down},
 				 .cores = 1,
 				 .server_id = 1,

@@ -67,7 +67,7 @@ static uint64_t random_below(struct run *r, uint64_t n)
 	return (r->random >> 33) % n;
 }
 
-static bool wrong(struct run *r, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static bool wrong(struct run *r, const char *fmt, ...)
 {
 	va_list ap;
 

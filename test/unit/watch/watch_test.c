@@ -363,10 +363,10 @@ static void line_random(struct watch *w)
 			line_step(w, 50);
 		l = &line[line_n];
 		if (line_n < IN_LINE_MAX && watch_begin(w, zk_span_str(names[p]), event, &l->f)) {
-			(void)model_fire(p, event, l->hears);
+			(void)model_fire(p, (int)event, l->hears);
 			line_n++;
 		} else if (line_n < IN_LINE_MAX) {
-			assert_int_equal(model_fire(p, event, l->hears), 0);
+			assert_int_equal(model_fire(p, (int)event, l->hears), 0);
 		}
 	}
 }

@@ -29,7 +29,7 @@ struct pipe {
 struct node {
 	struct peers p;
 	int sid;
-	char address[8];
+	char address[16];
 	int heard_from[HEARD_MAX];
 	uint64_t heard_round[HEARD_MAX];
 	unsigned heard;
