@@ -173,7 +173,7 @@ class Loop:
     def vary(self):
         """Small files, so that rounds end within a roll of the log or a snapshot."""
         self.server.conf.update(snapCount=self.rng.choice((100, 1000, 100000)),
-                                preAllocSize=self.rng.choice((64, 1024, 65536)))
+                                preAllocSize=self.rng.choice((64, 1024, 8192)))
 
     def run(self):
         number = 0
