@@ -12,10 +12,13 @@
 static const uint8_t *next_record(const struct srv_ask *a, unsigned core, bool paths, size_t *n)
 {
 	const struct read_build *b = &a->held[core];
-	const uint8_t *p = b->p + a->held_at[core];
 	size_t left = b->n - a->held_at[core], need = WORDS_WATCH_ORDER;
+	const uint8_t *p;
 
 	*n = 0;
+	if (left == 0) /* and perhaps no bytes were ever held */
+		return NULL;
+	p = b->p + a->held_at[core];
 	if (paths && left >= WORDS_WATCH_HEAD)
 		need = WORDS_WATCH_HEAD + (size_t)zk_get32(p + 8) + WORDS_WATCH_SESSION;
 	else if (paths)

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, d) for d in ("lib", "../clients/lib", "../store")]
@@ -180,6 +181,15 @@ class Exchange:
             gone = self.keeper.made.pop(0)
             must(conn.call(zk.DELETE, zk.versioned(gone)))
 
+    def packed(self, method):
+        """The snapshot of this start is written while the server serves."""
+        for _ in range(100):
+            newest = logfile.names(self.server.data, "snapshot")[-1][1]
+            if newest.endswith("." + method):
+                return
+            time.sleep(0.1)
+        wrong(True, "%s is not compressed by %s", newest, method)
+
     # ---- the turns
     def run(self):
         a, z = self.args.kinds.split(",")
@@ -200,9 +210,7 @@ class Exchange:
             for kind in (z, a):
                 self.next(kind, **{"snapshot.compression.method": method})
                 self.more()
-                packed = logfile.names(self.server.data, "snapshot")[-1][1]
-                wrong(not packed.endswith("." + method), "%s is not compressed by %s", packed,
-                      method)
+                self.packed(method)
                 self.leave(self.server.kill if method == "gz" else self.server.stopped_clean)
         self.next(z)
         self.leave(self.server.stopped_clean)
