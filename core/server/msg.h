@@ -32,6 +32,7 @@ enum msg_kind {
 	MSG_GATHER,      /* struct msg_gather: send your part */
 	MSG_GATHER_TEXT, /* struct msg_gather, text: a part for the asking connection */
 	MSG_ROLL,        /* struct msg_roll: what has been heard up to now? */
+	MSG_ROLE,        /* struct msg_role: what the server is from now on */
 };
 
 struct msg_conn {
@@ -88,6 +89,13 @@ struct msg_roll {
 	uint64_t number;        /* of the question */
 	uint64_t hold_until_ns; /* ROLL_ANSWER: end of the time after a pause of this core in which
 				   nothing shall expire; may be over */
+};
+
+struct msg_role {
+	struct msg h;
+	uint32_t role; /* enum srv_role */
+	uint32_t pad;
+	uint64_t epoch;
 };
 
 struct msg_reply {
