@@ -6,6 +6,7 @@
 #ifndef ZK_SERVER_QUORUM_H
 #define ZK_SERVER_QUORUM_H
 
+#include "core/server/leader.h"
 #include "core/server/leader_quorum.h"
 #include "core/server/quorum_view.h"
 #include "core/server/srv.h" /* struct srv_io: the transport of a connection */
@@ -66,8 +67,7 @@ struct quorum_bind {
 	struct tree *tree;
 	struct leader_log
 		log; /* append: takes a transaction whose bytes stay until it is durable */
-	void *log_ctx;
-	uint64_t (*durable)(void *ctx);
+	uint64_t (*durable)(void *ctx); /* zxid; called with log.ctx */
 };
 /** The machine and tree that it serves from now on; also after a rebuild. Main thread, pollers
  *  stopped. */
