@@ -7,7 +7,7 @@
  * transaction (the change log is published) and only then puts the reply on the ring of the
  * connection's core. Order of effects: log_append(Z) < durable(Z) < tree_end(Z) < reply(Z).
  *
- * Standalone for now: no peers. A follower will feed the same apply from PROPOSAL and COMMIT.
+ * In an ensemble see core/server/leader_quorum.h.
  */
 #ifndef ZK_SERVER_LEADER_H
 #define ZK_SERVER_LEADER_H
@@ -21,6 +21,7 @@
 #include "core/txn/auth.h"
 
 struct snap_desk;
+struct leader_quorum;
 
 enum { LEADER_CORES_MAX = MSG_CORES_MAX, LEADER_SESSIONS_MAX = 1000000 };
 
@@ -40,6 +41,7 @@ struct leader_conf {
 	struct zk_mem *mem;
 	struct auth_conf auth;
 	struct leader_log log;
+	const struct leader_quorum *quorum;        /* borrowed; NULL: this server stands alone */
 	struct zk_ring *to_core[LEADER_CORES_MAX]; /* replies: this machine is the producer */
 	unsigned cores;
 	uint8_t server_id; /* top byte of session ids; 1 standalone */

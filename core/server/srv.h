@@ -76,6 +76,7 @@ enum { SRV_TRACE_MASK = 306 };
  * `limits`, `metrics` and `trace_mask`, which start as zeros and belong to the cores. About 130
  * KiB: not on a stack. */
 struct leader;
+struct quorum_view;
 struct srv_shared {
 	unsigned cores;
 	struct srv *srv[MSG_CORES_MAX];
@@ -106,6 +107,7 @@ struct srv_shared {
 	const char *environment;
 	uint64_t tree_memory_limit_bytes; /* for mntr */
 	const char *mode;                 /* of `srvr` and mntr; NULL = "standalone" */
+	const struct quorum_view *quorum; /* NULL: this server stands alone */
 	/** Mask of gtmk and stmk ^ SRV_TRACE_MASK; nothing is traced by it. */
 	_Atomic uint64_t trace_mask;
 	struct limits limits;
