@@ -2,6 +2,10 @@
 /** The bytes of a snapshot, uncompressed (spec/disk-format.md section 4; FileSnap.java,
  * DataTree.serialize, SnapStream.java). Reader and writer keep the running checksum; files and
  * compression are the caller's.
+ *
+ * A leader sends the same without file header, seals and what is between them: sessions, ACLs,
+ * nodes, the path "/" (spec/quorum-protocol.md section 4, SNAP stream). Here that is called the
+ * stream form.
  */
 #ifndef ZK_STORE_SNAP_H
 #define ZK_STORE_SNAP_H
@@ -37,7 +41,7 @@ enum snap_step {
 	SNAP_SEALED,    /* the nodes are complete and the checksum over them was right */
 	SNAP_DIGEST,    /* out->digest, its seal was right */
 	SNAP_LAST_ZXID, /* out->last_zxid, its seal was right (3.9) */
-	SNAP_END,       /* all read; out->rest */
+	SNAP_END,       /* all read; out->rest; in the stream form: behind the path "/" */
 	SNAP_MORE,      /* the window must be larger than it was */
 	SNAP_BAD,       /* out->bad */
 };
@@ -83,11 +87,16 @@ struct snap_reader {
 	uint32_t version; /* of the file header; not judged, as in Apache */
 	uint32_t sum;     /* of everything before `at` */
 	uint32_t left;    /* sessions or ACLs still to come */
+	bool stream;
 	enum snap_state state;
 };
 
 /** @p length_max: jute.maxbuffer + extrasize, for every string and buffer. */
 void snap_reader_init(struct snap_reader *r, uint32_t length_max);
+/** The same for the stream form. SNAP_END comes with its last byte (r->at is behind it then), and
+ * r->sum is what the seal of a file has to hold that consists of Apache's file header and the
+ * stream. */
+void snap_reader_init_stream(struct snap_reader *r, uint32_t length_max);
 
 /** The next item, in the order of enum snap_step; parts that are missing at the end are skipped.
  * What needs a table is the caller's: that parents come first, that paths do not repeat, that ACL
@@ -114,10 +123,17 @@ struct snap_writer {
 	uint64_t bytes;
 	uint32_t sum;
 	uint32_t left;
+	bool stream;
 	enum snap_state state;
 };
 
 void snap_writer_init(struct snap_writer *w);
+/** The stream form: the seal is the path "/" alone, and the last thing. */
+void snap_writer_init_stream(struct snap_writer *w);
+/** The file header. Any context. */
+void snap_put_header(struct jute_out *out);
+/** The checksum @p sum and the path "/" behind it: the end of a part of the file. Any context. */
+void snap_put_sum(struct jute_out *out, uint32_t sum);
 ZK_MUST_USE enum zk_err snap_put_begin(struct snap_writer *w, struct jute_out *out,
 				       uint32_t sessions);
 ZK_MUST_USE enum zk_err snap_put_session(struct snap_writer *w, struct jute_out *out, uint64_t id,

@@ -20,6 +20,18 @@ void snap_reader_init(struct snap_reader *r, uint32_t length_max)
 	*r = (struct snap_reader){.length_max = length_max, .sum = STORE_ADLER32_INIT};
 }
 
+void snap_reader_init_stream(struct snap_reader *r, uint32_t length_max)
+{
+	uint8_t header[SNAP_HEADER_BYTES];
+	struct jute_out out = jute_out_of(header, sizeof(header));
+
+	snap_reader_init(r, length_max);
+	snap_put_header(&out);
+	r->sum = store_adler32(r->sum, zk_span_of(header, sizeof(header)));
+	r->version = SNAP_VERSION;
+	r->stream = true;
+}
+
 static void spoil(struct cursor *c, enum store_bad why)
 {
 	if (c->bad == STORE_GOOD)
@@ -77,12 +89,14 @@ static bool accept(struct snap_reader *r, struct cursor *c, struct snap_item *ou
 
 static void take_header(struct snap_reader *r, struct cursor *c)
 {
-	uint32_t magic = (uint32_t)jute_i32(&c->in);
+	if (!r->stream) {
+		uint32_t magic = (uint32_t)jute_i32(&c->in);
 
-	if (!c->in.bad && magic != SNAP_MAGIC)
-		spoil(c, STORE_BAD_MAGIC);
-	r->version = (uint32_t)jute_i32(&c->in);
-	jute_i64(&c->in); /* dbid */
+		if (!c->in.bad && magic != SNAP_MAGIC)
+			spoil(c, STORE_BAD_MAGIC);
+		r->version = (uint32_t)jute_i32(&c->in);
+		jute_i64(&c->in); /* dbid */
+	}
 	r->left = (uint32_t)take_count(c);
 }
 
@@ -205,6 +219,8 @@ static enum snap_step tail(struct snap_reader *r, struct cursor *c, struct snap_
 	size_t n = jute_left(&c->in);
 	enum snap_step step = SNAP_DIGEST;
 
+	if (r->stream)
+		return SNAP_END;
 	if (!c->eof && n < TAIL_BYTES)
 		return SNAP_MORE;
 	if (n == 0)
@@ -237,8 +253,12 @@ static enum snap_step nodes(struct snap_reader *r, struct cursor *c, struct snap
 			return step;
 		if (more)
 			return SNAP_NODE;
-		r->state = SNAP_AT_SEAL;
+		r->state = r->stream ? SNAP_AT_END : SNAP_AT_SEAL;
 		out->at = r->at;
+	}
+	if (r->stream) {
+		out->rest = 0;
+		return SNAP_END;
 	}
 	take_seal(c, r->sum);
 	if (accept(r, c, out, &step))

@@ -18,7 +18,10 @@ enum zk_err snap_tree_init(struct snap_tree *s, const struct snap_tree_conf *con
 {
 	zk_assert(conf->sessions <= INT32_MAX);
 	*s = (struct snap_tree){.conf = *conf, .depth_max = DEPTH_FIRST, .acl_slots = ACLS_FIRST};
-	snap_writer_init(&s->writer);
+	if (conf->stream)
+		snap_writer_init_stream(&s->writer);
+	else
+		snap_writer_init(&s->writer);
 	s->stack = zk_mem_alloc(conf->mem, s->depth_max * sizeof(*s->stack));
 	s->acl = zk_mem_alloc(conf->mem, s->acl_slots * sizeof(const struct acl_list *));
 	if (!s->stack || !s->acl) {
@@ -237,6 +240,8 @@ static enum zk_err put_tail(struct snap_tree *s, struct jute_out *out)
 
 	if (s->writer.state == SNAP_AT_NODES)
 		err = snap_put_seal(&s->writer, out);
+	if (c->stream)
+		return err == ZK_EOK ? ZK_EEMPTY : err;
 	/* Before the first transaction Apache has no digest to write. */
 	if (err == ZK_EOK && s->writer.state == SNAP_AT_DIGEST && c->digest)
 		err = snap_put_digest(&s->writer, out, c->zxid, c->zxid ? s->digest : 0);

@@ -29,6 +29,7 @@ struct snap_tree_conf {
 	uint32_t sessions;
 	bool digest;    /* digest.enabled */
 	bool last_zxid; /* serializeLastProcessedZxid.enabled */
+	bool stream;    /* as a leader sends it: no header, no checksum, none of these two */
 };
 
 enum snap_tree_phase {

@@ -8,6 +8,12 @@ void snap_writer_init(struct snap_writer *w)
 	*w = (struct snap_writer){.sum = STORE_ADLER32_INIT};
 }
 
+void snap_writer_init_stream(struct snap_writer *w)
+{
+	snap_writer_init(w);
+	w->stream = true;
+}
+
 /* Keep what was put since @p start, or take it back. */
 static enum zk_err keep(struct snap_writer *w, struct jute_out *out, uint8_t *start)
 {
@@ -17,12 +23,20 @@ static enum zk_err keep(struct snap_writer *w, struct jute_out *out, uint8_t *st
 		out->p = start;
 		return ZK_EFULL;
 	}
-	w->sum = store_adler32(w->sum, zk_span_of(start, n));
+	if (!w->stream)
+		w->sum = store_adler32(w->sum, zk_span_of(start, n));
 	w->bytes += n;
 	return ZK_EOK;
 }
 
-static void put_seal(struct jute_out *out, uint32_t sum)
+void snap_put_header(struct jute_out *out)
+{
+	jute_put_i32(out, (int32_t)SNAP_MAGIC);
+	jute_put_i32(out, SNAP_VERSION);
+	jute_put_i64(out, -1);
+}
+
+void snap_put_sum(struct jute_out *out, uint32_t sum)
 {
 	jute_put_i64(out, (int64_t)sum);
 	jute_put_bytes(out, zk_span_str("/"));
@@ -34,9 +48,8 @@ enum zk_err snap_put_begin(struct snap_writer *w, struct jute_out *out, uint32_t
 	enum zk_err err;
 
 	zk_assert(w->state == SNAP_AT_HEADER && sessions <= INT32_MAX);
-	jute_put_i32(out, (int32_t)SNAP_MAGIC);
-	jute_put_i32(out, SNAP_VERSION);
-	jute_put_i64(out, -1);
+	if (!w->stream)
+		snap_put_header(out);
 	jute_put_i32(out, (int32_t)sessions);
 	err = keep(w, out, start);
 	if (err == ZK_EOK) {
@@ -130,7 +143,7 @@ static enum zk_err sealed_part(struct snap_writer *w, struct jute_out *out, uint
 	if (err == ZK_EOK) {
 		uint8_t *seal = out->p;
 
-		put_seal(out, w->sum);
+		snap_put_sum(out, w->sum);
 		err = keep(w, out, seal);
 	}
 	if (err != ZK_EOK) {
@@ -148,6 +161,13 @@ enum zk_err snap_put_seal(struct snap_writer *w, struct jute_out *out)
 
 	zk_assert(w->state == SNAP_AT_NODES);
 	jute_put_bytes(out, zk_span_str("/"));
+	if (w->stream) {
+		enum zk_err err = keep(w, out, start);
+
+		if (err == ZK_EOK)
+			w->state = SNAP_AT_END;
+		return err;
+	}
 	return sealed_part(w, out, start, SNAP_AT_DIGEST);
 }
 

@@ -136,6 +136,53 @@ static void writes_vector(void **state)
 	hex_free(file);
 }
 
+/* What a leader sends is what is between the file header and the seal. */
+static void stream_form(void **state)
+{
+	struct zk_span file = hex_bytes(hex_snapshot_0);
+	const size_t n = BYTES_BARE - SNAP_HEADER_BYTES - SNAP_SEAL_BYTES;
+	const uint8_t *p = file.p + SNAP_HEADER_BYTES;
+
+	(void)state;
+	for (size_t window = 1; window < n + 20; window++) {
+		uint8_t again[BYTES_39], seal[SNAP_SEAL_BYTES];
+		struct jute_out out = jute_out_of(again, sizeof(again));
+		struct jute_out end = jute_out_of(seal, sizeof(seal));
+		size_t have = window;
+		struct snap_reader r;
+		struct snap_writer w;
+		struct snap_item it;
+		enum snap_step step;
+
+		snap_reader_init_stream(&r, LENGTH_MAX);
+		snap_writer_init_stream(&w);
+		assert_int_equal(snap_put_begin(&w, &out, 0), ZK_EOK);
+		assert_int_equal(snap_put_acls(&w, &out, 1), ZK_EOK);
+		do {
+			/* what follows in the file stands for the packets behind the stream */
+			if (have > file.n - SNAP_HEADER_BYTES - r.at)
+				have = file.n - SNAP_HEADER_BYTES - (size_t)r.at;
+			step = snap_next(&r, zk_span_of(p + r.at, have), false, &it);
+			have = step == SNAP_MORE ? have + window : window;
+			if (step == SNAP_ACL)
+				assert_int_equal(snap_put_acl(&w, &out, it.acl.key, it.acl.jute),
+						 ZK_EOK);
+			else if (step == SNAP_NODE)
+				assert_int_equal(snap_put_node(&w, &out, &it.node), ZK_EOK);
+			else
+				assert_true(step == SNAP_MORE || step == SNAP_END);
+		} while (step != SNAP_END);
+		assert_int_equal(r.at, n);
+		assert_int_equal(snap_put_seal(&w, &out), ZK_EOK);
+		assert_true(zk_span_eq(zk_span_of(again, jute_out_len(&out)), zk_span_of(p, n)));
+		assert_int_equal(w.bytes, n);
+		snap_put_sum(&end, r.sum);
+		assert_memory_equal(seal, p + n, SNAP_SEAL_BYTES);
+		assert_int_equal(snap_next(&r, zk_span_of(p + r.at, 1), false, &it), SNAP_END);
+	}
+	hex_free(file);
+}
+
 static void windows(void **state)
 {
 	struct zk_span file = hex_bytes(hex_snapshot_0);
@@ -288,10 +335,11 @@ static void endless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vector),  cmocka_unit_test(writes_vector),
-		cmocka_unit_test(windows), cmocka_unit_test(flips),
-		cmocka_unit_test(cuts),    cmocka_unit_test(last_zxid_alone),
-		cmocka_unit_test(damaged), cmocka_unit_test(endless),
+		cmocka_unit_test(vector),          cmocka_unit_test(writes_vector),
+		cmocka_unit_test(windows),         cmocka_unit_test(stream_form),
+		cmocka_unit_test(flips),           cmocka_unit_test(cuts),
+		cmocka_unit_test(last_zxid_alone), cmocka_unit_test(damaged),
+		cmocka_unit_test(endless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

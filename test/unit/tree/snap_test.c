@@ -25,7 +25,8 @@ struct run {
 	uint8_t *image;
 	size_t image_n;
 	struct snap_session session[SESSIONS];
-	uint64_t slices, full, snapshots, revoked;
+	uint64_t slices, full, snapshots, streams, revoked;
+	bool stream; /* the snapshot under way is in the form that a leader sends */
 };
 
 static uint32_t rnd(struct run *u, uint32_t n)
@@ -222,9 +223,13 @@ static void read_back(struct run *u)
 	struct snap_item it;
 	enum snap_step step;
 
-	snap_reader_init(&r, LENGTH_MAX);
+	if (u->stream)
+		snap_reader_init_stream(&r, LENGTH_MAX);
+	else
+		snap_reader_init(&r, LENGTH_MAX);
 	do {
-		step = snap_next(&r, zk_span_of(u->image + r.at, u->image_n - r.at), true, &it);
+		step = snap_next(&r, zk_span_of(u->image + r.at, u->image_n - r.at), !u->stream,
+				 &it);
 		switch (step) {
 		case SNAP_SESSION:
 			back_session(&b, it.session.id, it.session.timeout_ms);
@@ -252,7 +257,9 @@ static void read_back(struct run *u)
 			assert_int_equal(it.rest, 0);
 		}
 	} while (step != SNAP_END);
-	assert_true(b.sealed && b.has_digest && b.has_last);
+	assert_int_equal(r.at, u->image_n);
+	assert_true(u->stream ? !b.sealed && !b.has_digest && !b.has_last
+			      : b.sealed && b.has_digest && b.has_last);
 	assert_int_equal(b.zk_nodes, MODEL_ZK_NODES);
 	assert_int_equal(b.sessions, SESSIONS);
 	for (unsigned i = 0; i < MODEL_NODES; i++)
@@ -293,6 +300,7 @@ static void one_snapshot(struct run *u)
 
 	for (unsigned n = rnd(u, 30); n; n--)
 		transaction(u);
+	u->stream = rnd(u, 2) != 0;
 	hold = tree_hold_take(u->tree);
 	assert_true(hold >= 0 && tree_hold_zxid(u->tree, hold) == u->zxid);
 	u->frozen = u->m.now;
@@ -305,7 +313,8 @@ static void one_snapshot(struct run *u)
 				      .session = u->session,
 				      .sessions = SESSIONS,
 				      .digest = true,
-				      .last_zxid = true};
+				      .last_zxid = true,
+				      .stream = u->stream};
 
 	u->image_n = 0;
 	assert_int_equal(snap_tree_init(&s, &conf), ZK_EOK);
@@ -320,6 +329,7 @@ static void one_snapshot(struct run *u)
 	if (done) {
 		read_back(u);
 		u->snapshots++;
+		u->streams += u->stream;
 	} else {
 		u->revoked++;
 	}
@@ -345,11 +355,12 @@ static void exactness(void **state)
 	model_init(&u->m);
 	while (n--)
 		one_snapshot(u);
-	printf("%llu snapshots of %llu slices, %llu broken off, %llu times full, zxid %llu\n",
-	       (unsigned long long)u->snapshots, (unsigned long long)u->slices,
-	       (unsigned long long)u->revoked, (unsigned long long)u->full,
-	       (unsigned long long)u->zxid);
-	assert_true(u->snapshots > 0);
+	printf("%llu snapshots, %llu streams, of %llu slices, %llu broken off, %llu times full, "
+	       "zxid %llu\n",
+	       (unsigned long long)u->snapshots, (unsigned long long)u->streams,
+	       (unsigned long long)u->slices, (unsigned long long)u->revoked,
+	       (unsigned long long)u->full, (unsigned long long)u->zxid);
+	assert_true(u->snapshots > 0 && u->streams > 0 && u->streams < u->snapshots);
 	tree_free(u->tree);
 	model_fini(&u->m);
 	free(u->image);
