@@ -51,10 +51,9 @@ static enum zk_err init(struct leader *l, uint64_t now_ns)
 				 now_ns);
 	if (err != ZK_EOK)
 		goto no_sessions;
-	if (!restore_sessions(l, now_ns)) {
-		err = ZK_ENOMEM;
+	err = ZK_ENOMEM;
+	if (!restore_sessions(l, now_ns) || (c->quorum && !learner_init(l)))
 		goto no_restore;
-	}
 	return ZK_EOK;
 no_restore:
 	session_table_fini(&l->sessions);
@@ -93,6 +92,7 @@ enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct l
 		zk_mem_free(conf->mem, l, sizeof(*l));
 		return err;
 	}
+	leader_role_init(l);
 	leader_reaper_init(l);
 	leader_snap_init(l);
 	*out = l;
@@ -106,6 +106,7 @@ void leader_free(struct leader *l)
 	if (!l)
 		return;
 	mem = l->conf.mem;
+	learner_fini(l);
 	session_table_fini(&l->sessions);
 	prep_fini(&l->prep);
 	zk_mem_free(mem, l->entry, (size_t)(l->entry_mask + 1) * sizeof(*l->entry));
@@ -232,19 +233,10 @@ static enum zk_err on_request(struct leader *l, const struct msg_request *r, siz
 	return on_write(l, s, r, wall_ms);
 }
 
-static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *rec, size_t n,
-			    int64_t wall_ms)
+/* What any role does. @return ZK_ENOTSUP: it depends. */
+static enum zk_err on_common(struct leader *l, const struct msg *h, const void *rec, size_t n)
 {
 	switch (h->kind) {
-	case MSG_REQUEST:
-		return on_request(l, rec, n, wall_ms);
-	case MSG_SESSION_CREATE:
-		return leader_on_create(l, rec, wall_ms);
-	case MSG_SESSION_ATTACH:
-		return leader_on_attach(l, rec);
-	case MSG_TOUCH:
-		leader_on_touch(l, rec, n);
-		return ZK_EOK;
 	case MSG_DETACH:
 		leader_on_detach(l, rec);
 		return ZK_EOK;
@@ -256,8 +248,32 @@ static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *r
 		leader_on_roll_answer(l, rec);
 		return ZK_EOK;
 	default:
-		zk_assert(h->kind == MSG_REQUEST); /* nothing else goes to the leader */
-		return ZK_EINVAL;
+		return ZK_ENOTSUP;
+	}
+}
+
+static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *rec, size_t n,
+			    int64_t wall_ms)
+{
+	enum zk_err err = on_common(l, h, rec, n);
+
+	if (err != ZK_ENOTSUP)
+		return err;
+	if (leader_learns(l))
+		return learner_message(l, h, rec, n);
+	if (!leader_leads(l)) /* its connection is about to be closed */
+		return ZK_EOK;
+	switch (h->kind) {
+	case MSG_REQUEST:
+		return on_request(l, rec, n, wall_ms);
+	case MSG_SESSION_CREATE:
+		return leader_on_create(l, rec, wall_ms);
+	case MSG_SESSION_ATTACH:
+		return leader_on_attach(l, rec);
+	default:
+		zk_assert(h->kind == MSG_TOUCH); /* nothing else goes to the leader */
+		leader_on_touch(l, rec, n);
+		return ZK_EOK;
 	}
 }
 
@@ -267,12 +283,12 @@ enum zk_err leader_message(struct leader *l, const void *rec, size_t n, uint64_t
 	const struct msg *h = rec;
 	enum zk_err err;
 
-	zk_assert(n >= sizeof(*h) && h->core < l->conf.cores && now_ns >= l->now_ns);
-	l->now_ns = now_ns;
+	zk_assert(n >= sizeof(*h) && h->core < l->conf.cores);
+	leader_enter(l, now_ns);
 	err = dispatch(l, h, rec, n, wall_ms);
 	if (err == ZK_EAGAIN)
 		leader_inc(&l->count.again);
-	leader_publish(l);
+	leader_leave(l);
 	return err;
 }
 
@@ -280,13 +296,13 @@ unsigned leader_durable(struct leader *l, uint64_t zxid, unsigned budget, uint64
 {
 	unsigned n;
 
-	zk_assert(zxid <= l->last_zxid && now_ns >= l->now_ns);
-	l->now_ns = now_ns;
+	zk_assert(l->role.now != ROLE_ALONE || zxid <= l->last_zxid);
+	leader_enter(l, now_ns);
 	if (zxid > l->durable_zxid)
 		l->durable_zxid = zxid;
 	n = leader_run(l, budget);
 	leader_log_flush(l);
-	leader_publish(l);
+	leader_leave(l);
 	return n;
 }
 
@@ -294,19 +310,18 @@ unsigned leader_tick(struct leader *l, uint64_t now_ns, int64_t wall_ms)
 {
 	unsigned work = 0;
 
-	zk_assert(now_ns >= l->now_ns);
-	l->now_ns = now_ns;
+	leader_enter(l, now_ns);
 	leader_log_flush(l);
-	if (l->head != l->tail)
+	if (l->head != l->tail || !leader_leads(l))
 		work += leader_run(l, RUN_BUDGET);
-	if (l->refusing) {
+	if (leader_leads(l) && l->refusing) {
 		work += leader_refuse_pending(l);
-	} else {
+	} else if (leader_leads(l)) {
 		work += leader_expire(l, wall_ms);
 		work += leader_reap(l, wall_ms);
 	}
 	work += tree_collect(l->conf.tree, COLLECT_BUDGET);
-	leader_publish(l);
+	leader_leave(l);
 	return work;
 }
 
@@ -315,19 +330,21 @@ static bool stalled(const struct leader *l)
 {
 	const struct entry *e = &l->entry[l->head & l->entry_mask];
 
-	if (l->unlogged != l->tail)
+	if (l->unlogged != l->tail || l->role.untold || learner_stalled(l))
 		return true;
-	return l->head != l->tail && (e->kind == ENTRY_ANSWER || e->zxid <= l->durable_zxid);
+	return l->head != l->tail && e->zxid <= l->durable_zxid;
 }
 
 uint64_t leader_next_ns(const struct leader *l)
 {
-	uint64_t next = leader_expiry_next_ns(l);
+	uint64_t next = leader_leads(l) ? leader_expiry_next_ns(l) : l->now_ns + leader_idle_ns;
 
-	if (l->refusing)
+	if (l->refusing && leader_leads(l))
 		return l->now_ns + (l->refuse_at < l->refuse_end ? 0 : LEADER_REFUSING_NS);
 	if (stalled(l) && l->now_ns + LEADER_RETRY_NS < next)
 		next = l->now_ns + LEADER_RETRY_NS;
+	if (!leader_leads(l))
+		return next;
 	return next < l->reaper.next_ns ? next : l->reaper.next_ns;
 }
 
@@ -376,6 +393,11 @@ void leader_metrics(struct leader *l, struct metrics *m)
 	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
 	metrics_counter(m, "session_expiry_holds", &l->count.holds);
 	metrics_counter(m, "session_rolls_lost", &l->count.rolls_lost);
+	if (l->conf.quorum) {
+		metrics_counter(m, "requests_of_moved_sessions", &l->count.refused_moved);
+		metrics_counter(m, "apply_refusals", &l->count.tree_fails);
+		metrics_counter(m, "replies_cut", &l->count.replies_cut);
+	}
 	metrics_summary(m, "prep_processor_queue_time_ms", &l->metric[LEADER_METRIC_QUEUE]);
 	metrics_summary(m, "propagation_latency", &l->metric[LEADER_METRIC_PROPAGATION]);
 }

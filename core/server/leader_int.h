@@ -6,7 +6,9 @@
 #include "core/base/assert.h"
 #include "core/base/metric.h"
 #include "core/server/leader.h"
+#include "core/server/leader_quorum.h"
 #include "core/server/leader_snap.h"
+#include "core/server/learner.h"
 #include "core/session/session.h"
 #include "core/txn/prep.h"
 
@@ -16,9 +18,10 @@
 enum entry_kind {
 	ENTRY_WRITE,  /* transaction of a client: reply */
 	ENTRY_OPEN,   /* createSession: MSG_SESSION_OPENED */
-	ENTRY_EXPIRY, /* closeSession by the leader: MSG_KICK to the owner */
-	ENTRY_REAP,   /* deleteContainer by the leader: no answer */
-	ENTRY_ANSWER  /* no transaction, only a reply in its place: sync, getEphemerals */
+	ENTRY_EXPIRY, /* closeSession by the leader or a learner: MSG_KICK to the owner */
+	ENTRY_SILENT, /* deleteContainer by the leader, a learner's request: no answer here */
+	ENTRY_ANSWER, /* no transaction, only a reply in its place: sync, getEphemerals */
+	ENTRY_SYNC    /* no transaction, a SYNC to the learner that asked */
 };
 
 enum {
@@ -26,8 +29,11 @@ enum {
 	LEADER_REFUSING_NS = 20 * 1000000, /* a tick while the log takes nothing */
 };
 
+/* How long leader_tick() may wait when nothing is due. */
+static const uint64_t leader_idle_ns = 1000000000;
+
 struct entry {
-	uint64_t zxid; /* not of an ENTRY_ANSWER */
+	uint64_t zxid; /* 0: no transaction */
 	uint64_t session, since_ns, prepared_ns;
 	struct zk_span bytes; /* the transaction; ENTRY_ANSWER: the string of the request, which is
 				 the body of sync's reply */
@@ -66,7 +72,7 @@ struct leader_counters {
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
 	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid, quota_exceeded,
 		quota_soft, holds, rolls_lost;
-	_Atomic uint64_t refused_log;
+	_Atomic uint64_t refused_log, refused_moved, tree_fails, replies_cut;
 };
 
 /* Summaries with percentiles, in ms. */
@@ -106,6 +112,18 @@ struct leader_snap {
 	uint64_t rng;
 };
 
+/* What the server is in its ensemble; see leader_role.c. */
+struct leader_role {
+	enum srv_role now;
+	uint64_t epoch;
+	enum srv_role next; /* while `due`: it becomes this at the end of the call under way */
+	uint64_t next_epoch;
+	bool due;
+	bool behind;     /* leading: transactions of before are still to be applied */
+	unsigned inside; /* calls under way */
+	uint32_t untold; /* cores that do not know it yet */
+};
+
 struct leader {
 	struct leader_conf conf;
 	struct prep prep;
@@ -126,6 +144,8 @@ struct leader {
 	uint64_t refuse_at; /* entry whose connection is closed next, up to refuse_end */
 	uint64_t refuse_end;
 	struct leader_snap snap;
+	struct leader_role role;
+	struct learner learner;
 	struct leader_counters count;
 	struct zk_metric metric[LEADER_METRICS];
 	_Atomic uint64_t slots[LEADER_METRICS][ZK_HIST_SLOTS];
@@ -181,6 +201,34 @@ bool leader_answer(struct leader *l, const struct entry *e);
 
 /** The fixed part of a reply with @p body bytes behind it. */
 void leader_reply_fill(struct msg_reply *m, const struct entry *e, uint64_t zxid, size_t body);
+
+/** The session is no more: its closeSession has been applied. */
+void leader_session_gone(struct leader *l, struct session *s);
+
+/* leader_role.c */
+void leader_role_init(struct leader *l);
+/** Around everything that may call the quorum. */
+void leader_enter(struct leader *l, uint64_t now_ns);
+void leader_leave(struct leader *l);
+/** Tell those cores that have not been told. False: some ring is full. */
+bool leader_role_tell(struct leader *l);
+static inline bool leader_leads(const struct leader *l)
+{
+	return l->role.now == ROLE_ALONE || l->role.now == ROLE_LEADING;
+}
+/** Is it the quorum that knows what is to be applied next? */
+static inline bool leader_pulls(const struct leader *l)
+{
+	return l->role.now != ROLE_ALONE && (l->role.now != ROLE_LEADING || l->role.behind);
+}
+static inline bool leader_learns(const struct leader *l)
+{
+	return l->role.now == ROLE_FOLLOWING || l->role.now == ROLE_OBSERVING;
+}
+
+/* leader_session.c */
+/** In the time that does not depend on where they differ. */
+bool leader_password_right(const struct msg_session *m);
 
 /* leader_refuse.c */
 /** Close the connection that @p h names, which holds @p session (0 = none yet), unanswered: the log

@@ -12,6 +12,8 @@ static struct entry *entry_at(struct leader *l, uint64_t seq)
 void *leader_reserve(struct leader *l, unsigned core, size_t n)
 {
 	zk_assert(core < l->conf.cores);
+	if (l->role.untold & UINT32_C(1) << core) /* the role goes first */
+		return NULL;
 	return zk_ring_reserve(l->conf.to_core[core], n);
 }
 
@@ -37,6 +39,10 @@ bool leader_kick(struct leader *l, struct session *s)
 
 	if (!s->owner.set)
 		return true;
+	if (s->owner.core == SESSION_OWNER_REMOTE) { /* the learner finds out by itself */
+		s->owner.set = false;
+		return true;
+	}
 	m = leader_reserve(l, s->owner.core, sizeof(*m));
 	if (!m)
 		return false;
@@ -81,14 +87,24 @@ bool leader_answer(struct leader *l, const struct entry *e)
 
 /* ---- log stage --------------------------------------------------------------------------- */
 
+/* To whom makes it durable. False: no room. */
+static bool append(struct leader *l, const struct entry *e)
+{
+	const struct leader_quorum *q = l->conf.quorum;
+
+	if (q)
+		return !l->role.due && q->propose(q->ctx, e->zxid, e->bytes);
+	return l->conf.log.append(l->conf.log.ctx, e->zxid, e->bytes);
+}
+
 void leader_log_flush(struct leader *l)
 {
 	for (; l->unlogged != l->tail; l->unlogged++) {
 		const struct entry *e = entry_at(l, l->unlogged);
 
-		if (e->kind == ENTRY_ANSWER)
+		if (!e->zxid)
 			continue;
-		if (!l->conf.log.append(l->conf.log.ctx, e->zxid, e->bytes))
+		if (!append(l, e))
 			return;
 		leader_snap_logged(l, e->zxid, e->bytes.n);
 	}
@@ -96,9 +112,12 @@ void leader_log_flush(struct leader *l)
 
 bool leader_room(struct leader *l)
 {
+	const struct leader_quorum *q = l->conf.quorum;
+
 	leader_log_flush(l);
 	return l->unlogged == l->tail && l->tail - l->head < l->conf.pending_max &&
-	       !tree_changes_full(l->conf.tree);
+	       !tree_changes_full(l->conf.tree) && !l->role.behind &&
+	       (!q || q->next_zxid(q->ctx) == l->last_zxid + 1);
 }
 
 struct entry *leader_push(struct leader *l, const struct entry *e)
@@ -109,7 +128,7 @@ struct entry *leader_push(struct leader *l, const struct entry *e)
 	*at = *e;
 	at->prepared_ns = l->now_ns;
 	l->tail++;
-	if (e->kind != ENTRY_ANSWER) {
+	if (e->zxid) {
 		zk_assert(e->zxid == l->last_zxid + 1);
 		l->last_zxid = e->zxid;
 		leader_set(&l->prepared_zxid, e->zxid);
@@ -146,8 +165,9 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 		      (l->now_ns - e->prepared_ns) / 1000000);
 }
 
-static void session_gone(struct leader *l, struct session *s)
+void leader_session_gone(struct leader *l, struct session *s)
 {
+	learner_session_gone(l, s);
 	leader_snap_session_gone(l, s);
 	session_remove(&l->sessions, s);
 	leader_set(&l->count.sessions, l->sessions.n);
@@ -168,7 +188,7 @@ static bool run_write(struct leader *l, const struct entry *e)
 	leader_commit(l, e->to.core, sizeof(*m) + m->body_bytes);
 	s = e->op == ZK_OP_CLOSE_SESSION ? session_find(&l->sessions, e->session) : NULL;
 	if (s) /* its connection closes behind the reply */
-		session_gone(l, s);
+		leader_session_gone(l, s);
 	return true;
 }
 
@@ -196,7 +216,7 @@ static bool run_expiry(struct leader *l, const struct entry *e)
 	struct msg_session *m = NULL;
 
 	/* Before the apply only the room; the kick belongs behind the transaction. */
-	if (s && s->owner.set) {
+	if (s && s->owner.set && s->owner.core != SESSION_OWNER_REMOTE) {
 		m = leader_reserve(l, s->owner.core, sizeof(*m));
 		if (!m)
 			return false;
@@ -210,11 +230,11 @@ static bool run_expiry(struct leader *l, const struct entry *e)
 		leader_commit(l, s->owner.core, sizeof(*m));
 	}
 	if (s)
-		session_gone(l, s);
+		leader_session_gone(l, s);
 	return true;
 }
 
-static bool run_reap(struct leader *l, const struct entry *e)
+static bool run_silent(struct leader *l, const struct entry *e)
 {
 	struct txn_result res = {0};
 
@@ -231,30 +251,46 @@ static bool run_answer(struct leader *l, const struct entry *e)
 	return true;
 }
 
+/* To the learner that asked, behind everything committed so far. */
+static bool run_sync(struct leader *l, const struct entry *e)
+{
+	const struct leader_quorum *q = l->conf.quorum;
+
+	return q->reply(q->ctx, e->to.conn.index, e->to.conn.generation, ZAB_SYNC, 0,
+			(struct zk_span){NULL, 0}) != ZK_EAGAIN;
+}
+
 unsigned leader_run(struct leader *l, unsigned budget)
 {
 	unsigned n = 0;
 
+	if (leader_pulls(l)) {
+		n = learner_run(l, budget);
+		if (leader_pulls(l))
+			return n;
+	}
 	for (; n < budget && l->head != l->unlogged; n++) {
 		const struct entry *e = entry_at(l, l->head);
 		bool done;
 
 		if (e->kind == ENTRY_ANSWER)
 			done = run_answer(l, e);
+		else if (e->kind == ENTRY_SYNC)
+			done = run_sync(l, e);
 		else if (e->zxid > l->durable_zxid)
 			break;
 		else if (e->kind == ENTRY_WRITE)
 			done = run_write(l, e);
 		else if (e->kind == ENTRY_OPEN)
 			done = run_open(l, e);
-		else if (e->kind == ENTRY_REAP)
-			done = run_reap(l, e);
+		else if (e->kind == ENTRY_SILENT)
+			done = run_silent(l, e);
 		else
 			done = run_expiry(l, e);
 		if (!done)
 			break;
 		l->head++;
-		if (e->kind != ENTRY_ANSWER)
+		if (e->zxid)
 			leader_snap_applied(l, e->zxid);
 	}
 	leader_set(&l->count.outstanding, l->tail - l->head);

@@ -61,7 +61,7 @@ static bool submit(struct leader *l, const struct tree_node *n, int64_t wall_ms)
 		leader_inc(&l->count.reap_waits);
 		return false;
 	}
-	leader_push(l, &(struct entry){.kind = ENTRY_REAP,
+	leader_push(l, &(struct entry){.kind = ENTRY_SILENT,
 				       .zxid = in.zxid,
 				       .bytes = out.txn,
 				       .bytes_end = out.end,

@@ -54,8 +54,7 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 	return ZK_EOK;
 }
 
-/* In the time that does not depend on where they differ. */
-static bool password_right(const struct msg_session *m)
+bool leader_password_right(const struct msg_session *m)
 {
 	uint8_t right[SESSION_PASSWORD_BYTES], diff = 0;
 
@@ -78,7 +77,7 @@ enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m)
 		return ZK_EAGAIN;
 	*o = (struct msg_session){.h = m->h, .attached = 1};
 	o->h.kind = MSG_SESSION_OPENED;
-	if (s && !s->closing && password_right(m)) {
+	if (s && !s->closing && leader_password_right(m)) {
 		leader_own(s, &m->h);
 		session_retime(&l->sessions, s, m->timeout_ms, l->now_ns);
 		o->session = s->id;

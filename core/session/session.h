@@ -15,7 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Handle of the connection that holds a session. */
+enum { SESSION_OWNER_REMOTE = 0xffff };
+
+/** Handle of the connection that holds a session; core SESSION_OWNER_REMOTE: of the learner's that
+ * does (index: its link). */
 struct session_owner {
 	uint32_t index, generation;
 	uint16_t core;
@@ -30,10 +33,13 @@ struct session {
 	uint64_t last_seq;       /* the leader's: its last entry in the pending queue */
 	struct zk_list link;     /* in a bucket, possibly an earlier one than `bucket` */
 	struct session_owner owner;
-	int32_t timeout_ms;         /* of the connection it is on now */
-	int32_t created_timeout_ms; /* of its createSession */
-	uint32_t next;              /* hash chain or free list; index + 1 */
-	bool closing;               /* a closeSession has been prepared */
+	int32_t timeout_ms;            /* of the connection it is on now */
+	int32_t created_timeout_ms;    /* of its createSession */
+	uint32_t next;                 /* hash chain or free list; index + 1 */
+	uint32_t wait_head, wait_tail; /* a learner's: what waits for the leader; index + 1 */
+	bool closing;                  /* a closeSession has been prepared, or asked for */
+	bool opening;                  /* a learner's: its createSession is not committed here */
+	bool touched;                  /* a learner's: the leader shall hear of it */
 };
 
 enum { SESSION_BUCKETS = 1024, SESSION_CHUNK = 1024 };
