@@ -2,7 +2,7 @@
 # `make bench-log`: the log writer beside the limits of its disk. LOG_DIR: where (the build folder).
 
 LOG_BENCH_OBJ := ctl/server/logwriter.c ctl/server/disk.c ctl/server/helper.c ctl/server/log.c \
-	ctl/server/config.c ctl/server/keys.c ctl/server/value.c ctl/server/props.c dp/port/spec.c \
+	ctl/server/cpus.c \
 	dp/loop/logstage.c dp/loop/waker.c
 
 $(BUILD)/bench/log_bench: $(BUILD)/obj/bench/micro/log_bench.o $(call obj,$(LOG_BENCH_OBJ)) $(call lib,core)

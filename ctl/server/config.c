@@ -5,7 +5,6 @@
 #include "ctl/server/config_int.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,38 +14,73 @@ enum { AUTO_CORES_MAX = 8 };
 
 static const uint64_t memory_default_max = 4ull << 30, core_memory_default_max = 1ull << 30;
 
-void config_bad(struct config_ctx *x, const struct prop *p, const char *key, const char *fmt, ...)
+__attribute__((format(printf, 5, 0))) static void bad_line(struct config_ctx *x, const char *file,
+							   const struct prop *p, const char *key,
+							   const char *fmt, va_list ap)
 {
 	char text[600];
-	va_list ap;
 
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	for (char *s = text; *s; s++)
 		if ((unsigned char)*s < ' ')
 			*s = '?'; /* one line it stays */
 	if (p)
-		fprintf(x->err, "%s:%u: %s: %s\n", x->file, p->line, key, text);
+		fprintf(x->err, "%s:%u: %s: %s\n", file, p->line, key, text);
 	else
-		fprintf(x->err, "%s: %s: %s\n", x->file, key, text);
+		fprintf(x->err, "%s: %s: %s\n", file, key, text);
 	x->bad++;
+}
+
+void config_bad(struct config_ctx *x, const struct prop *p, const char *key, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	bad_line(x, x->file, p, key, fmt, ap);
+	va_end(ap);
+}
+
+void config_bad_in(struct config_ctx *x, const char *file, const struct prop *p, const char *key,
+		   const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	bad_line(x, file, p, key, fmt, ap);
+	va_end(ap);
+}
+
+__attribute__((format(printf, 4, 0))) static void
+warn_line(struct config_ctx *x, const char *file, const struct prop *p, const char *fmt, va_list ap)
+{
+	struct config *c = x->c;
+	char text[160];
+
+	if (c->warnings_n == CONFIG_WARNINGS_MAX)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	snprintf(c->warning[c->warnings_n], sizeof(c->warning[0]), "%.30s:%u: %s", file,
+		 p ? p->line : 0, text);
+	c->warnings_n++;
 }
 
 void config_warn(struct config_ctx *x, const struct prop *p, const char *fmt, ...)
 {
-	struct config *c = x->c;
-	char text[160];
 	va_list ap;
 
-	if (c->warnings_n == CONFIG_WARNINGS_MAX)
-		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	warn_line(x, x->file, p, fmt, ap);
 	va_end(ap);
-	snprintf(c->warning[c->warnings_n], sizeof(c->warning[0]), "%.30s:%u: %s", x->file, p->line,
-		 text);
-	c->warnings_n++;
+}
+
+void config_warn_in(struct config_ctx *x, const char *file, const struct prop *p, const char *fmt,
+		    ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	warn_line(x, file, p, fmt, ap);
+	va_end(ap);
 }
 
 static uint64_t memory_default(void)
@@ -116,6 +150,7 @@ static void defaults(struct config *c)
 	};
 	c->device.kind = PORT_TAP;
 	memcpy(c->device.name, "zk0", 4);
+	config_quorum_defaults(&c->quorum);
 }
 
 static bool cpu_exists(const struct config_cpus *cpus, unsigned cpu)
@@ -225,17 +260,17 @@ static void resolve_addresses(struct config_ctx *x)
 }
 
 /* Stable over restarts, so that neighbours' caches stay right; locally administered. */
-static void derive_mac(struct config *c)
+static void derive_mac(uint32_t address, const char *device, uint8_t mac[6])
 {
 	static const struct zk_hash_key key = {0x7a6f6b6f72206d61, 0x63206164647265};
 	char text[200];
 	uint64_t h;
 
-	snprintf(text, sizeof(text), "%08x %s", c->address, c->device_text);
+	snprintf(text, sizeof(text), "%08x %s", address, device);
 	h = zk_hash13(&key, text, strlen(text));
 	for (int i = 0; i < 6; i++)
-		c->mac[i] = (uint8_t)(h >> (8 * i));
-	c->mac[0] = (uint8_t)((c->mac[0] & 0xfc) | 0x02);
+		mac[i] = (uint8_t)(h >> (8 * i));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
 }
 
 static void need(struct config_ctx *x, const char *key)
@@ -264,7 +299,6 @@ static void resolve(struct config_ctx *x)
 	struct config *c = x->c;
 
 	need(x, "dataDir");
-	need(x, "clientPort");
 	need(x, "dp.address");
 	if (c->data_log_dir[0] == 0)
 		memcpy(c->data_log_dir, c->data_dir, sizeof(c->data_log_dir));
@@ -275,10 +309,14 @@ static void resolve(struct config_ctx *x)
 	resolve_cpus(x);
 	resolve_addresses(x);
 	if (!x->has_mac)
-		derive_mac(c);
+		derive_mac(c->address, c->device_text, c->mac);
 	if (c->max_connections < c->cores)
 		config_bad(x, props_get(x->props, "dp.maxConnections"), "dp.maxConnections",
 			   "is less than one for each client core");
+	config_quorum_resolve(x);
+	derive_mac(c->quorum.peer.address, c->quorum.peer.device_text, c->quorum.peer.mac);
+	if (!c->client_port)
+		need(x, "clientPort");
 }
 
 bool config_parse(const char *file, const char *text, size_t n, const struct config_cpus *cpus,
@@ -313,167 +351,38 @@ bool config_parse(const char *file, const char *text, size_t n, const struct con
 	return x.bad == 0;
 }
 
-bool config_load(const char *file, const struct config_cpus *cpus, struct config *out, FILE *err)
+char *config_read(const char *file, size_t *n, char *why, size_t cap)
 {
 	FILE *f = fopen(file, "re");
 	char *text = malloc(PROPS_BYTES_MAX + 1);
-	bool ok = false;
-	size_t n;
 
 	if (!f || !text) {
-		fprintf(err, "%s: cannot open: %s\n", file, strerror(errno));
+		snprintf(why, cap, "cannot open: %s", strerror(errno));
 	} else {
-		n = fread(text, 1, PROPS_BYTES_MAX + 1, f);
+		*n = fread(text, 1, PROPS_BYTES_MAX + 1, f);
 		if (ferror(f))
-			fprintf(err, "%s: cannot read: %s\n", file, strerror(errno));
-		else
-			ok = config_parse(file, text, n, cpus, out, err);
+			snprintf(why, cap, "cannot read: %s", strerror(errno));
 	}
-	free(text);
+	if (!f || (text && ferror(f))) {
+		free(text);
+		text = NULL;
+	}
 	if (f)
 		fclose(f);
+	return text;
+}
+
+bool config_load(const char *file, const struct config_cpus *cpus, struct config *out, FILE *err)
+{
+	char why[PROPS_WHY_MAX];
+	size_t n;
+	char *text = config_read(file, &n, why, sizeof(why));
+	bool ok = false;
+
+	if (text)
+		ok = config_parse(file, text, n, cpus, out, err);
+	else
+		fprintf(err, "%s: %s\n", file, why);
+	free(text);
 	return ok;
-}
-
-void config_cpus_get(struct config_cpus *out)
-{
-	cpu_set_t set;
-
-	out->n = 0;
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		CPU_ZERO(&set);
-	for (unsigned i = 0; i < CPU_SETSIZE && i < CONFIG_CPUS_MAX; i++)
-		if (CPU_ISSET(i, &set))
-			out->cpu[out->n++] = (uint16_t)i;
-	if (out->n == 0)
-		out->cpu[out->n++] = 0;
-}
-
-static void print_ip(FILE *out, const char *key, uint32_t ip, int prefix)
-{
-	fprintf(out, "%s=%u.%u.%u.%u", key, ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
-	if (prefix)
-		fprintf(out, "/%d", prefix);
-	fputc('\n', out);
-}
-
-/* A backslash in a path would escape when read again. */
-static void print_text(FILE *out, const char *key, const char *value)
-{
-	fprintf(out, "%s=", key);
-	for (; *value; value++) {
-		if (*value == '\\')
-			fputc('\\', out);
-		fputc(*value, out);
-	}
-	fputc('\n', out);
-}
-
-static const char *truth(bool v)
-{
-	return v ? "true" : "false";
-}
-
-static void print_share(FILE *out, const char *key, uint32_t billionths)
-{
-	fprintf(out, "%s=%u.%09u\n", key, billionths / THROTTLE_CERTAIN,
-		billionths % THROTTLE_CERTAIN);
-}
-
-static void print_limits(const struct config *c, FILE *out)
-{
-	const struct limits_conf *l = &c->limit;
-	const struct throttle_conf *t = &l->connect;
-	uint32_t weight = t->weighed ? t->global_weight : 1;
-
-	fprintf(out, "globalOutstandingLimit=%d\n", l->outstanding);
-	fprintf(out, "request_throttle_max_requests=%u\nrequest_throttle_stall_time=%u\n",
-		l->requests_max, l->stall_ms);
-	fprintf(out, "throttled_op_wait_time=%u\nrequest_throttle_drop_stale=%s\n", l->op_wait_ms,
-		truth(l->drop_stale));
-	fprintf(out, "request_stale_connection_check=%s\nrequest_stale_latency_check=%s\n",
-		truth(l->stale_connection), truth(l->stale_latency));
-	fprintf(out, "largeRequestThreshold=%d\nlargeRequestMaxBytes=%u\n",
-		l->large_bytes ? (int)l->large_bytes : -1, l->large_max_bytes);
-	fprintf(out, "connection_throttle_tokens=%u\nconnection_throttle_fill_time=%u\n",
-		t->tokens / weight, t->fill_ms);
-	fprintf(out, "connection_throttle_fill_count=%u\nconnection_throttle_freeze_time=%d\n",
-		t->fill_count / weight, t->freeze_ms);
-	print_share(out, "connection_throttle_drop_increase", t->drop_increase);
-	print_share(out, "connection_throttle_drop_decrease", t->drop_decrease);
-	print_share(out, "connection_throttle_decrease_ratio", t->decrease_ratio);
-	fprintf(out, "connection_throttle_weight_enabled=%s\n", truth(t->weighed));
-	fprintf(out, "connection_throttle_global_session_weight=%u\n", t->global_weight);
-	fprintf(out, "connection_throttle_local_session_weight=%u\n", c->local_weight);
-	fprintf(out, "connection_throttle_renew_session_weight=%u\n", t->renew_weight);
-}
-
-static void print_snapshots(const struct config *c, FILE *out)
-{
-	static const char *const pack[] = {"", "gz", "snappy"};
-
-	fprintf(out, "snapCount=%u\nsnapSizeLimitInKb=%llu\n", c->snap_count,
-		(unsigned long long)(c->snap_size_bytes >> 10));
-	fprintf(out, "snapshot.compression.method=%s\n", pack[c->snap_pack]);
-	fprintf(out, "serializeLastProcessedZxid.enabled=%s\n",
-		c->snap_last_zxid ? "true" : "false");
-	fprintf(out, "autopurge.snapRetainCount=%u\nautopurge.purgeInterval=%u\n", c->purge_retain,
-		c->purge_hours);
-}
-
-void config_print(const struct config *c, FILE *out)
-{
-	static const char *const huge[] = {"auto", "2M", "1G", "no"};
-	static const char *const level[] = {"error", "warn", "info", "debug"};
-
-	fprintf(out, "clientPort=%u\n", c->client_port);
-	print_text(out, "dataDir", c->data_dir);
-	print_text(out, "dataLogDir", c->data_log_dir);
-	fprintf(out, "tickTime=%u\nminSessionTimeout=%d\nmaxSessionTimeout=%d\n", c->tick_ms,
-		c->min_session_timeout_ms, c->max_session_timeout_ms);
-	fprintf(out, "clientPortListenBacklog=%d\nmaxClientCnxns=%u\nmaxCnxns=%u\n",
-		c->listen_backlog, c->max_client_cnxns, c->max_cnxns);
-	print_limits(c, out);
-	fprintf(out, "jute.maxbuffer.extrasize=%u\n", c->jute_extra_bytes);
-	fprintf(out, "jute.maxbuffer=%u\nnio.sessionlessCnxnTimeout=%u\n", c->jute_maxbuffer,
-		c->sessionless_timeout_ms);
-	fprintf(out, "snapshot.trust.empty=%s\n", c->snapshot_trust_empty ? "true" : "false");
-	fprintf(out, "datadir.autocreate=%s\ndb.autocreate=%s\nrecovery.trustGaps=%s\n",
-		c->datadir_autocreate ? "true" : "false", c->db_autocreate ? "true" : "false",
-		c->trust_gaps ? "true" : "false");
-	fprintf(out, "digest.enabled=%s\n", c->digest_enabled ? "true" : "false");
-	fprintf(out, "preAllocSize=%llu\ntxnLogSizeLimitInKb=%lld\n",
-		(unsigned long long)c->prealloc_bytes >> 10,
-		c->log_size_limit ? (long long)(c->log_size_limit >> 10) : -1);
-	fprintf(out, "forceSync=%s\nfsync.warningthresholdms=%u\n", c->force_sync ? "yes" : "no",
-		c->fsync_warning_ms);
-	print_snapshots(c, out);
-	fprintf(out, "znode.container.checkIntervalMs=%u\nznode.container.maxPerMinute=%u\n",
-		c->reap_interval_ms, c->reap_per_minute);
-	fprintf(out, "znode.container.maxNeverUsedIntervalMs=%llu\n",
-		(unsigned long long)c->reap_never_used_ms);
-	print_text(out, "4lw.commands.whitelist", c->four_letter_words);
-	print_text(out, "dp.device", c->device_text);
-	print_ip(out, "dp.address", c->address, c->prefix);
-	if (c->gateway)
-		print_ip(out, "dp.gateway", c->gateway, 0);
-	if (c->mtu)
-		fprintf(out, "dp.mtu=%u\n", c->mtu);
-	if (c->tap_host_ip)
-		print_ip(out, "dp.tapHostAddress", c->tap_host_ip, c->tap_host_prefix);
-	if (c->tap_bridge[0])
-		print_text(out, "dp.tapBridge", c->tap_bridge);
-	fprintf(out, "dp.mac=%02x:%02x:%02x:%02x:%02x:%02x\n", c->mac[0], c->mac[1], c->mac[2],
-		c->mac[3], c->mac[4], c->mac[5]);
-	for (unsigned i = 0; i < c->cores; i++)
-		fprintf(out, "%s%u", i ? "," : "dp.cores=", c->core_cpu[i]);
-	fprintf(out, "\ndp.leaderCpu=%u\ndp.idle=%s\ndp.hugepages=%s\n", c->leader_cpu,
-		c->adaptive ? "adaptive" : "poll", huge[c->hugepages]);
-	fprintf(out, "dp.rxPackets=%u\ndp.txPackets=%u\ndp.maxConnections=%u\n", c->rx_packets,
-		c->tx_packets, c->max_connections);
-	fprintf(out, "dp.coreMemory=%llu\ntree.memoryLimit=%llu\nlog.level=%s\n",
-		(unsigned long long)c->core_memory, (unsigned long long)c->memory_limit,
-		level[c->log_level]);
-	if (c->log_file[0])
-		print_text(out, "log.file", c->log_file);
 }

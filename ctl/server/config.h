@@ -8,6 +8,8 @@
 #include "core/base/err.h"
 #include "core/server/limits.h"
 #include "core/store/name.h"
+#include "ctl/server/config_quorum.h"
+#include "ctl/server/cpus.h"
 #include "ctl/server/log.h"
 #include "dp/eal/eal.h"
 #include "dp/port/port.h"
@@ -19,14 +21,7 @@
 enum {
 	CONFIG_PATH_MAX = 1024,
 	CONFIG_CORES_MAX = PORT_QUEUES_MAX,
-	CONFIG_CPUS_MAX = 1024,
 	CONFIG_WARNINGS_MAX = 64,
-};
-
-/** The CPUs this process may use; handed in, so that a test can make up a machine. */
-struct config_cpus {
-	unsigned n;
-	uint16_t cpu[CONFIG_CPUS_MAX]; /* ascending */
 };
 
 struct config {
@@ -44,6 +39,7 @@ struct config {
 	uint32_t jute_extra_bytes; /* a record of log and snapshot may be so much longer */
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
+	bool local_sessions; /* of a server in read-only mode; no other effect */
 	bool skip_acl, extended_types, enforce_quota, digest_sha256;
 	bool snapshot_trust_empty, datadir_autocreate, db_autocreate;
 	bool digest_enabled;                        /* of the tree, in log and snapshots */
@@ -85,21 +81,21 @@ struct config {
 	char log_file[CONFIG_PATH_MAX]; /* "" = standard error */
 	enum log_level log_level;
 
+	struct config_quorum quorum;
+
 	unsigned warnings_n;
 	char warning[CONFIG_WARNINGS_MAX][200]; /* "FILE:LINE: KEY: ..." */
 };
 
 /** Parse @p n bytes of @p text, called @p file in messages. Borrowed for the call.
  *  @return true with *out filled; false after writing one line for each bad value to @p err
- * ("FILE:LINE: KEY: reason"). Main thread. */
+ * ("FILE:LINE: KEY: reason"). With server lines it reads dynamicConfigFile and dataDir/myid and
+ * resolves names (may block). Main thread. */
 bool config_parse(const char *file, const char *text, size_t n, const struct config_cpus *cpus,
 		  struct config *out, FILE *err);
 
 /** config_parse() of a file's contents; a file that cannot be read is one line on @p err, too. */
 bool config_load(const char *file, const struct config_cpus *cpus, struct config *out, FILE *err);
-
-/** The CPUs in this process's affinity mask. */
-void config_cpus_get(struct config_cpus *out);
 
 /** What counts, as `key=value` lines that config_parse() would read again; for --check. */
 void config_print(const struct config *c, FILE *out);

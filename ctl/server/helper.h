@@ -4,7 +4,7 @@
 #define ZK_CTL_HELPER_H
 
 #include "core/base/err.h"
-#include "ctl/server/config.h"
+#include "ctl/server/cpus.h"
 
 #include <pthread.h>
 

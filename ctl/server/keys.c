@@ -1,54 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys: Apache's (spec/disk-format.md section 9) and ours (DESIGN section 6). */
 #include "core/base/assert.h"
-#include "ctl/server/config_int.h"
+#include "ctl/server/key.h"
 #include "ctl/server/value.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
-
-struct key {
-	const char *name;
-	/** @return NULL or what is wrong. */
-	const char *(*set)(struct config_ctx *x, const struct key *k, const char *value);
-	size_t offset, size;
-	int64_t min, max;
-};
-
-#define FIELD(x, k) ((void *)((char *)(x)->c + (k)->offset))
-
-static const char *set_u32(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(uint32_t *)FIELD(x, k) = (uint32_t)v;
-	return why;
-}
-
-/* Long.getLong() */
-static const char *set_java_u64(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(uint64_t *)FIELD(x, k) = (uint64_t)v;
-	return why;
-}
-
-/* Long.getLong() of a size in KiB, kept in bytes; what is not above zero turns it off. */
-static const char *set_java_kib(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(uint64_t *)FIELD(x, k) = v > 0 ? (uint64_t)v << 10 : 0;
-	return why;
-}
 
 /* FileTxnLog.forceSync: anything but "no" is yes. */
 static const char *set_force_sync(struct config_ctx *x, const struct key *k, const char *value)
@@ -56,56 +14,6 @@ static const char *set_force_sync(struct config_ctx *x, const struct key *k, con
 	(void)k;
 	x->c->force_sync = strcmp(value, "no") != 0;
 	return NULL;
-}
-
-/* Integer.getInteger() */
-static const char *set_java_u32(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(uint32_t *)FIELD(x, k) = (uint32_t)v;
-	return why;
-}
-
-/* Integer.getInteger() */
-static const char *set_java_i32(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(int32_t *)FIELD(x, k) = (int32_t)v;
-	return why;
-}
-
-/* Integer.getInteger(), where Apache takes every number <= 0 for "off". */
-static const char *set_java_limit(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, INT32_MIN, INT32_MAX, &v);
-
-	if (!why)
-		*(uint32_t *)FIELD(x, k) = v > 0 ? (uint32_t)v : 0;
-	return why;
-}
-
-/* Integer.getInteger(), where Apache keeps its default for every number <= 0. */
-static const char *set_java_positive(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_java_int(value, INT32_MIN, k->max, &v);
-
-	if (!why && v > 0)
-		*(uint32_t *)FIELD(x, k) = (uint32_t)v;
-	return why;
-}
-
-/* Double.parseDouble() of a share. */
-static const char *set_share(struct config_ctx *x, const struct key *k, const char *value)
-{
-	return value_share(value, FIELD(x, k));
 }
 
 /* BinaryInputArchive: at least 1024. */
@@ -119,53 +27,6 @@ static const char *set_extra_bytes(struct config_ctx *x, const struct key *k, co
 	return why;
 }
 
-/* A limit where Apache takes every number <= 0 for "off". */
-static const char *set_limit(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_int(value, INT32_MIN, INT32_MAX, &v);
-
-	if (!why)
-		*(uint32_t *)FIELD(x, k) = v > 0 ? (uint32_t)v : 0;
-	return why;
-}
-
-static const char *set_u16(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-	const char *why = value_int(value, k->min, k->max, &v);
-
-	if (!why)
-		*(uint16_t *)FIELD(x, k) = (uint16_t)v;
-	return why;
-}
-
-static const char *set_string(struct config_ctx *x, const struct key *k, const char *value)
-{
-	size_t n = strlen(value);
-
-	if (n >= k->size)
-		return "is too long";
-	if (n == 0 && k->min > 0)
-		return "is empty";
-	memcpy(FIELD(x, k), value, n + 1);
-	return NULL;
-}
-
-/* Boolean.getBoolean(): anything but true is false. */
-static const char *set_java_bool(struct config_ctx *x, const struct key *k, const char *value)
-{
-	*(bool *)FIELD(x, k) = strcasecmp(value, "true") == 0;
-	return NULL;
-}
-
-/* System.getProperty(..).equals("yes") */
-static const char *set_yes(struct config_ctx *x, const struct key *k, const char *value)
-{
-	*(bool *)FIELD(x, k) = strcmp(value, "yes") == 0;
-	return NULL;
-}
-
 static const char *set_maxbuffer(struct config_ctx *x, const struct key *k, const char *value)
 {
 	int64_t v;
@@ -174,11 +35,6 @@ static const char *set_maxbuffer(struct config_ctx *x, const struct key *k, cons
 	if (!why)
 		x->c->jute_maxbuffer = (uint32_t)v;
 	return why;
-}
-
-static const char *set_ipv4(struct config_ctx *x, const struct key *k, const char *value)
-{
-	return value_ipv4(value, FIELD(x, k));
 }
 
 static const char *set_min_session(struct config_ctx *x, const struct key *k, const char *value)
@@ -255,7 +111,7 @@ static const char *set_device(struct config_ctx *x, const struct key *k, const c
 
 	if (port_spec_parse(value, &x->c->device, why) != ZK_EOK)
 		return why;
-	return set_string(x, k, value);
+	return key_string(x, k, value);
 }
 
 static const char *set_address(struct config_ctx *x, const struct key *k, const char *value)
@@ -302,7 +158,7 @@ static const char *set_cores(struct config_ctx *x, const struct key *k, const ch
 static const char *set_leader_cpu(struct config_ctx *x, const struct key *k, const char *value)
 {
 	x->leader_auto = strcasecmp(value, "auto") == 0;
-	return x->leader_auto ? NULL : set_u16(x, k, value);
+	return x->leader_auto ? NULL : key_u16(x, k, value);
 }
 
 static const char *set_idle(struct config_ctx *x, const struct key *k, const char *value)
@@ -363,21 +219,6 @@ static const char *set_memory_limit(struct config_ctx *x, const struct key *k, c
 	return NULL;
 }
 
-static const char *set_buffer(struct config_ctx *x, const struct key *k, const char *value)
-{
-	uint64_t v;
-	const char *why = value_size(value, &v);
-
-	if (why)
-		return why;
-	if (v < (uint64_t)k->min)
-		return "is too small";
-	if (v > (uint64_t)k->max)
-		return "is too large";
-	*(uint32_t *)FIELD(x, k) = (uint32_t)v;
-	return NULL;
-}
-
 static const char *set_log_level(struct config_ctx *x, const struct key *k, const char *value)
 {
 	(void)k;
@@ -386,140 +227,74 @@ static const char *set_log_level(struct config_ctx *x, const struct key *k, cons
 		       : "must be error, warn, info or debug";
 }
 
-/* Accepted, without effect here; the type is checked as Apache checks it. */
-static const char *skip_any(struct config_ctx *x, const struct key *k, const char *value)
-{
-	(void)x;
-	(void)k;
-	(void)value;
-	return NULL;
-}
-
-static const char *skip_int(struct config_ctx *x, const struct key *k, const char *value)
-{
-	int64_t v;
-
-	(void)x;
-	(void)k;
-	return value_int(value, INT32_MIN, INT32_MAX, &v);
-}
-
-static const char *skip_bool(struct config_ctx *x, const struct key *k, const char *value)
-{
-	bool v;
-
-	(void)x;
-	(void)k;
-	return value_bool(value, &v);
-}
-
-/* Protection that an operator asks for and would not get: better no server. */
-static const char *refuse_any(struct config_ctx *x, const struct key *k, const char *value)
-{
-	(void)x;
-	(void)k;
-	(void)value;
-	return "is not served yet";
-}
-
-static const char *refuse_true(struct config_ctx *x, const struct key *k, const char *value)
-{
-	(void)x;
-	(void)k;
-	return strcasecmp(value, "true") == 0 ? "is not served yet: must be false" : NULL;
-}
-
-#define AT(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
-#define KEY(name, set)                                                                             \
-	{                                                                                          \
-		name, set, 0, 0, 0, 0                                                              \
-	}
-#define KEYF(name, set, f)                                                                         \
-	{                                                                                          \
-		name, set, AT(f), 0, 0                                                             \
-	}
-#define KEYN(name, set, f, min, max)                                                               \
-	{                                                                                          \
-		name, set, AT(f), min, max                                                         \
-	}
-
 /* Keys that QuorumPeerConfig parses itself. */
 static const struct key parsed_keys[] = {
-	KEYN("clientPort", set_u16, client_port, 1, 65535),
-	KEYF("clientPortAddress", set_ipv4, client_port_address),
-	KEYN("dataDir", set_string, data_dir, 1, 0),
-	KEYN("dataLogDir", set_string, data_log_dir, 1, 0),
-	KEYN("tickTime", set_u32, tick_ms, 1, 3600000),
+	KEYN("clientPort", key_u16, client_port, 1, 65535),
+	KEYF("clientPortAddress", key_ipv4, client_port_address),
+	KEYN("dataDir", key_string, data_dir, 1, 0),
+	KEYN("dataLogDir", key_string, data_log_dir, 1, 0),
+	KEYN("tickTime", key_u32, tick_ms, 1, 3600000),
 	{"minSessionTimeout", set_min_session, 0, 0, -1, INT32_MAX},
 	{"maxSessionTimeout", set_max_session, 0, 0, -1, INT32_MAX},
-	KEYF("maxClientCnxns", set_limit, max_client_cnxns),
-	KEYN("clientPortListenBacklog", set_java_i32, listen_backlog, INT32_MIN, INT32_MAX),
-	KEY("secureClientPort", refuse_any),
-	KEY("secureClientPortAddress", refuse_any),
-	KEY("initLimit", skip_int),
-	KEY("syncLimit", skip_int),
-	KEY("connectToLearnerMasterLimit", skip_int),
-	KEY("localSessionsEnabled", skip_bool),
-	KEY("localSessionsUpgradingEnabled", skip_bool),
-	KEY("electionAlg", skip_int),
-	KEY("peerType", skip_any),
-	KEY("quorumListenOnAllIPs", skip_bool),
-	KEY("standaloneEnabled", skip_bool),
-	KEY("reconfigEnabled", skip_bool),
-	KEY("observerMasterPort", skip_int),
-	KEY("syncEnabled", skip_bool),
+	KEYF("maxClientCnxns", key_limit, max_client_cnxns),
+	KEYN("clientPortListenBacklog", key_java_i32, listen_backlog, INT32_MIN, INT32_MAX),
+	KEY("secureClientPort", key_refuse_any),
+	KEY("secureClientPortAddress", key_refuse_any),
+	KEYF("localSessionsEnabled", key_bool, local_sessions),
+	KEY("localSessionsUpgradingEnabled", key_skip_bool),
+	KEY("reconfigEnabled", key_skip_bool),
+	KEY("observerMasterPort", key_skip_int),
+	KEY("syncEnabled", key_skip_bool),
 	KEY("autopurge.snapRetainCount", set_retain),
-	KEYF("autopurge.purgeInterval", set_limit, purge_hours),
-	KEY("sslQuorum", refuse_true),
-	KEY("portUnification", skip_bool),
-	KEY("sslQuorumReloadCertFiles", skip_bool),
-	KEY("quorum.auth.enableSasl", refuse_true),
-	KEY("quorum.auth.serverRequireSasl", refuse_true),
-	KEY("quorum.auth.learnerRequireSasl", refuse_true),
-	KEY("quorum.auth.learner.saslLoginContext", skip_any),
-	KEY("quorum.auth.server.saslLoginContext", skip_any),
-	KEY("quorum.auth.kerberos.servicePrincipal", skip_any),
-	KEY("quorum.cnxn.threads.size", skip_int),
-	KEY("multiAddress.enabled", skip_bool),
-	KEY("multiAddress.reachabilityCheckEnabled", skip_bool),
-	KEY("multiAddress.reachabilityCheckTimeoutMs", skip_int),
-	KEY("oraclePath", skip_any),
-	KEY("metricsProvider.className", skip_any),
-	KEY("metricsProvider.httpPort", skip_any),
-	KEY("metricsProvider.httpHost", skip_any),
-	KEY("metricsProvider.exportJvmInfo", skip_any),
-	KEY("jvm.pause.monitor", skip_bool),
-	KEY("jvm.pause.info-threshold.ms", skip_int),
-	KEY("jvm.pause.warn-threshold.ms", skip_int),
-	KEY("jvm.pause.sleep.time.ms", skip_int),
+	KEYF("autopurge.purgeInterval", key_limit, purge_hours),
+	KEY("sslQuorum", key_refuse_true),
+	KEY("portUnification", key_skip_bool),
+	KEY("sslQuorumReloadCertFiles", key_skip_bool),
+	KEY("quorum.auth.enableSasl", key_refuse_true),
+	KEY("quorum.auth.serverRequireSasl", key_refuse_true),
+	KEY("quorum.auth.learnerRequireSasl", key_refuse_true),
+	KEY("quorum.auth.learner.saslLoginContext", key_skip_any),
+	KEY("quorum.auth.server.saslLoginContext", key_skip_any),
+	KEY("quorum.auth.kerberos.servicePrincipal", key_skip_any),
+	KEY("quorum.cnxn.threads.size", key_skip_int),
+	KEY("multiAddress.reachabilityCheckEnabled", key_skip_bool),
+	KEY("multiAddress.reachabilityCheckTimeoutMs", key_skip_int),
+	KEY("oraclePath", key_skip_any),
+	KEY("metricsProvider.className", key_skip_any),
+	KEY("metricsProvider.httpPort", key_skip_any),
+	KEY("metricsProvider.httpHost", key_skip_any),
+	KEY("metricsProvider.exportJvmInfo", key_skip_any),
+	KEY("jvm.pause.monitor", key_skip_bool),
+	KEY("jvm.pause.info-threshold.ms", key_skip_int),
+	KEY("jvm.pause.warn-threshold.ms", key_skip_int),
+	KEY("jvm.pause.sleep.time.ms", key_skip_int),
 
 	/* ours */
 	KEYN("dp.device", set_device, device_text, 1, 0),
-	KEY("dp.peerDevice", skip_any),
 	KEY("dp.address", set_address),
-	KEYF("dp.gateway", set_ipv4, gateway),
-	KEYN("dp.mtu", set_u16, mtu, 576, 65000),
+	KEYF("dp.gateway", key_ipv4, gateway),
+	KEYN("dp.mtu", key_u16, mtu, 576, 65000),
 	KEY("dp.tapHostAddress", set_tap_host),
-	KEYN("dp.tapBridge", set_string, tap_bridge, 1, 0),
+	KEYN("dp.tapBridge", key_string, tap_bridge, 1, 0),
 	KEY("dp.mac", set_mac),
 	KEY("dp.cores", set_cores),
 	KEYN("dp.leaderCpu", set_leader_cpu, leader_cpu, 0, 65535),
 	KEY("dp.idle", set_idle),
 	KEY("dp.hugepages", set_hugepages),
-	KEYF("dp.eal", set_string, eal_args),
-	KEYN("dp.rxPackets", set_u32, rx_packets, 256, 1 << 20),
-	KEYN("dp.txPackets", set_u32, tx_packets, 256, 1 << 20),
-	KEYN("dp.maxConnections", set_u32, max_connections, 1, 1 << 20),
-	KEYN("dp.tcp.rtoMinMs", set_u32, rto_min_ms, 1, 60000),
-	KEYN("dp.tcp.timeWaitMs", set_u32, time_wait_ms, 1, 240000),
-	KEYN("dp.tcp.giveUpMs", set_u32, give_up_ms, 1000, 3600000),
-	KEYN("dp.tcp.keepaliveMs", set_u32, keepalive_ms, 0, 86400000),
-	KEYN("dp.tcp.sendBuffer", set_buffer, snd_buf_bytes, 4096, 64 << 20),
-	KEYN("dp.tcp.receiveBuffer", set_buffer, rcv_buf_bytes, 4096, 64 << 20),
+	KEYF("dp.eal", key_string, eal_args),
+	KEYN("dp.rxPackets", key_u32, rx_packets, 256, 1 << 20),
+	KEYN("dp.txPackets", key_u32, tx_packets, 256, 1 << 20),
+	KEYN("dp.maxConnections", key_u32, max_connections, 1, 1 << 20),
+	KEYN("dp.tcp.rtoMinMs", key_u32, rto_min_ms, 1, 60000),
+	KEYN("dp.tcp.timeWaitMs", key_u32, time_wait_ms, 1, 240000),
+	KEYN("dp.tcp.giveUpMs", key_u32, give_up_ms, 1000, 3600000),
+	KEYN("dp.tcp.keepaliveMs", key_u32, keepalive_ms, 0, 86400000),
+	KEYN("dp.tcp.sendBuffer", key_buffer, snd_buf_bytes, 4096, 64 << 20),
+	KEYN("dp.tcp.receiveBuffer", key_buffer, rcv_buf_bytes, 4096, 64 << 20),
 	{"dp.coreMemory", set_core_memory, 0, 0, 64 << 20, 0},
 	{"tree.memoryLimit", set_memory_limit, 0, 0, 16 << 20, 0},
-	KEYF("recovery.trustGaps", set_java_bool, trust_gaps),
-	KEYF("log.file", set_string, log_file),
+	KEYF("recovery.trustGaps", key_java_bool, trust_gaps),
+	KEYF("log.file", key_string, log_file),
 	KEY("log.level", set_log_level),
 };
 
@@ -527,61 +302,59 @@ static const struct key parsed_keys[] = {
 static const struct key property_keys[] = {
 	KEYN("jute.maxbuffer", set_maxbuffer, jute_maxbuffer, 1024, 256 << 20),
 	KEYN("jute.maxbuffer.extrasize", set_extra_bytes, jute_extra_bytes, 0, INT32_MAX),
-	KEYF("maxCnxns", set_java_limit, max_cnxns),
-	KEYN("globalOutstandingLimit", set_java_i32, limit.outstanding, INT32_MIN, INT32_MAX),
-	KEYF("request_throttle_max_requests", set_java_limit, limit.requests_max),
-	KEYF("request_throttle_stall_time", set_java_limit, limit.stall_ms),
-	KEYF("request_throttle_drop_stale", set_java_bool, limit.drop_stale),
-	KEYF("request_stale_connection_check", set_java_bool, limit.stale_connection),
-	KEYF("request_stale_latency_check", set_java_bool, limit.stale_latency),
-	KEYF("throttled_op_wait_time", set_java_limit, limit.op_wait_ms),
-	KEYF("largeRequestThreshold", set_java_limit, limit.large_bytes),
-	KEYN("largeRequestMaxBytes", set_java_positive, limit.large_max_bytes, 1, INT32_MAX),
-	KEYN("connection_throttle_tokens", set_java_u32, limit.connect.tokens, 0, 100000000),
-	KEYN("connection_throttle_fill_time", set_java_u32, limit.connect.fill_ms, 1, INT32_MAX),
-	KEYN("connection_throttle_fill_count", set_java_u32, limit.connect.fill_count, 1, 1000000),
-	KEYN("connection_throttle_freeze_time", set_java_i32, limit.connect.freeze_ms, -1,
+	KEYF("maxCnxns", key_java_limit, max_cnxns),
+	KEYN("globalOutstandingLimit", key_java_i32, limit.outstanding, INT32_MIN, INT32_MAX),
+	KEYF("request_throttle_max_requests", key_java_limit, limit.requests_max),
+	KEYF("request_throttle_stall_time", key_java_limit, limit.stall_ms),
+	KEYF("request_throttle_drop_stale", key_java_bool, limit.drop_stale),
+	KEYF("request_stale_connection_check", key_java_bool, limit.stale_connection),
+	KEYF("request_stale_latency_check", key_java_bool, limit.stale_latency),
+	KEYF("throttled_op_wait_time", key_java_limit, limit.op_wait_ms),
+	KEYF("largeRequestThreshold", key_java_limit, limit.large_bytes),
+	KEYN("largeRequestMaxBytes", key_java_positive, limit.large_max_bytes, 1, INT32_MAX),
+	KEYN("connection_throttle_tokens", key_java_u32, limit.connect.tokens, 0, 100000000),
+	KEYN("connection_throttle_fill_time", key_java_u32, limit.connect.fill_ms, 1, INT32_MAX),
+	KEYN("connection_throttle_fill_count", key_java_u32, limit.connect.fill_count, 1, 1000000),
+	KEYN("connection_throttle_freeze_time", key_java_i32, limit.connect.freeze_ms, -1,
 	     INT32_MAX),
-	KEYF("connection_throttle_drop_increase", set_share, limit.connect.drop_increase),
-	KEYF("connection_throttle_drop_decrease", set_share, limit.connect.drop_decrease),
-	KEYF("connection_throttle_decrease_ratio", set_share, limit.connect.decrease_ratio),
-	KEYF("connection_throttle_weight_enabled", set_java_bool, limit.connect.weighed),
-	KEYN("connection_throttle_global_session_weight", set_java_positive,
+	KEYF("connection_throttle_drop_increase", key_share, limit.connect.drop_increase),
+	KEYF("connection_throttle_drop_decrease", key_share, limit.connect.drop_decrease),
+	KEYF("connection_throttle_decrease_ratio", key_share, limit.connect.decrease_ratio),
+	KEYF("connection_throttle_weight_enabled", key_java_bool, limit.connect.weighed),
+	KEYN("connection_throttle_global_session_weight", key_java_positive,
 	     limit.connect.global_weight, 1, 1000),
-	KEYN("connection_throttle_local_session_weight", set_java_positive, local_weight, 1, 1000),
-	KEYN("connection_throttle_renew_session_weight", set_java_positive,
+	KEYN("connection_throttle_local_session_weight", key_java_positive, local_weight, 1, 1000),
+	KEYN("connection_throttle_renew_session_weight", key_java_positive,
 	     limit.connect.renew_weight, 1, 1000),
-	KEYF("4lw.commands.whitelist", set_string, four_letter_words),
-	KEYF("skipACL", set_yes, skip_acl),
-	KEYF("DigestAuthenticationProvider.superDigest", set_string, super_digest),
+	KEYF("4lw.commands.whitelist", key_string, four_letter_words),
+	KEYF("skipACL", key_yes, skip_acl),
+	KEYF("DigestAuthenticationProvider.superDigest", key_string, super_digest),
 	KEY("DigestAuthenticationProvider.digestAlg", set_digest_alg),
-	KEYF("extendedTypesEnabled", set_java_bool, extended_types),
-	KEYF("snapshot.trust.empty", set_java_bool, snapshot_trust_empty),
-	KEYF("datadir.autocreate", set_java_bool, datadir_autocreate),
-	KEYF("db.autocreate", set_java_bool, db_autocreate),
-	KEYF("digest.enabled", set_java_bool, digest_enabled),
-	KEYF("enforceQuota", set_java_bool, enforce_quota),
-	KEYN("preAllocSize", set_java_kib, prealloc_bytes, INT32_MIN, INT32_MAX),
-	KEYN("txnLogSizeLimitInKb", set_java_kib, log_size_limit, INT32_MIN, INT32_MAX),
+	KEYF("extendedTypesEnabled", key_java_bool, extended_types),
+	KEYF("snapshot.trust.empty", key_java_bool, snapshot_trust_empty),
+	KEYF("datadir.autocreate", key_java_bool, datadir_autocreate),
+	KEYF("db.autocreate", key_java_bool, db_autocreate),
+	KEYF("digest.enabled", key_java_bool, digest_enabled),
+	KEYF("enforceQuota", key_java_bool, enforce_quota),
+	KEYN("preAllocSize", key_java_kib, prealloc_bytes, INT32_MIN, INT32_MAX),
+	KEYN("txnLogSizeLimitInKb", key_java_kib, log_size_limit, INT32_MIN, INT32_MAX),
 	KEY("forceSync", set_force_sync),
-	KEYN("fsync.warningthresholdms", set_java_u32, fsync_warning_ms, 0, INT32_MAX),
+	KEYN("fsync.warningthresholdms", key_java_u32, fsync_warning_ms, 0, INT32_MAX),
 	KEY("snapCount", set_snap_count),
 	KEY("snapSizeLimitInKb", set_snap_size),
 	KEY("snapshot.compression.method", set_snap_pack),
-	KEYF("serializeLastProcessedZxid.enabled", set_java_bool, snap_last_zxid),
-	KEYN("nio.sessionlessCnxnTimeout", set_u32, sessionless_timeout_ms, 1, INT32_MAX),
-	KEYN("znode.container.checkIntervalMs", set_java_u32, reap_interval_ms, 1, INT32_MAX),
-	KEYN("znode.container.maxPerMinute", set_java_u32, reap_per_minute, 1, INT32_MAX),
-	KEYN("znode.container.maxNeverUsedIntervalMs", set_java_u64, reap_never_used_ms, 0,
+	KEYF("serializeLastProcessedZxid.enabled", key_java_bool, snap_last_zxid),
+	KEYN("nio.sessionlessCnxnTimeout", key_u32, sessionless_timeout_ms, 1, INT32_MAX),
+	KEYN("znode.container.checkIntervalMs", key_java_u32, reap_interval_ms, 1, INT32_MAX),
+	KEYN("znode.container.maxPerMinute", key_java_u32, reap_per_minute, 1, INT32_MAX),
+	KEYN("znode.container.maxNeverUsedIntervalMs", key_java_u64, reap_never_used_ms, 0,
 	     INT64_MAX),
-	KEY("sessionRequireClientSASLAuth", refuse_true),
-	KEY("enforce.auth.enabled", refuse_true),
+	KEY("sessionRequireClientSASLAuth", key_refuse_true),
+	KEY("enforce.auth.enabled", key_refuse_true),
 };
 
 /* Accepted, without effect here so far. */
 static const char *const other_properties[] = {
-	"commitLogCount",
-	"snapshotSizeFactor",
 	"flushDelay",
 	"maxWriteQueuePollTime",
 	"maxBatchSize",
@@ -605,16 +378,11 @@ static const char *const other_properties[] = {
 	"commitProcessor.numWorkerThreads",
 	"commitProcessor.maxReadBatchSize",
 	"commitProcessor.maxCommitBatchSize",
-	"cnxTimeout",
-	"quorumCnxnTimeoutMs",
 	"electionPortBindRetry",
-	"fastleader.minNotificationInterval",
-	"fastleader.maxNotificationInterval",
 	"leader.maxTimeToWaitForEpoch",
 	"leaderConnectDelayDuringRetryMs",
 	"leader.maxConcurrentSnapSyncs",
 	"leader.maxConcurrentDiffSyncs",
-	"forceSnapshotSync",
 	"observer.reconnectDelayMs",
 	"observer.election.DelayMs",
 	"observerMaster.sizeLimit",
@@ -631,7 +399,6 @@ static const char *const other_properties[] = {
 	"allowSaslFailedClients",
 	"ensembleAuthName",
 	"audit.enable",
-	"readonlymode.enabled",
 	"leader.nodelay",
 	"follower.nodelay",
 	"request_throttler.shutdownTimeout",
@@ -659,12 +426,6 @@ static bool is_other(const char *name)
 	return has_prefix(name, "authProvider.");
 }
 
-static bool is_ensemble(const char *name)
-{
-	return has_prefix(name, "server.") || has_prefix(name, "group.") ||
-	       has_prefix(name, "weight.") || strcmp(name, "dynamicConfigFile") == 0;
-}
-
 void config_key(struct config_ctx *x, const struct prop *p)
 {
 	const size_t n_parsed = sizeof(parsed_keys) / sizeof(parsed_keys[0]);
@@ -673,15 +434,17 @@ void config_key(struct config_ctx *x, const struct prop *p)
 	const struct key *k = find(parsed_keys, n_parsed, name);
 	const char *why;
 
-	if (is_ensemble(name)) {
-		config_bad(x, p, name, "ensembles are not served yet, only one server");
-		return;
-	}
+	if (config_is_member(name))
+		return; /* config_quorum_resolve() */
+	if (!k)
+		k = config_quorum_key(name, false);
 	if (!k) {
 		if (has_prefix(name, "zookeeper."))
 			name += strlen("zookeeper.");
 		k = find(property_keys, n_property, name);
 	}
+	if (!k)
+		k = config_quorum_key(name, true);
 	if (k) {
 		why = k->set(x, k, p->value);
 		if (why)
