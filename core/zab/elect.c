@@ -89,14 +89,37 @@ static bool has_quorum(const struct elect *e, const struct elect_ballot *b,
 	       (!c->next || zab_members_quorum(c->next, supporters(b, c->next, v)));
 }
 
+static uint64_t undecided(const struct elect *e, const struct zab_members *m)
+{
+	return m->voters & ~supporters(&e->received, m, &e->proposal);
+}
+
 /* Nobody is left who could know better. */
 static bool unanimous(const struct elect *e)
 {
 	const struct elect_conf *c = &e->conf;
-	const struct elect_ballot *b = &e->received;
 
-	return supporters(b, c->now, &e->proposal) == c->now->voters &&
-	       (!c->next || supporters(b, c->next, &e->proposal) == c->next->voters);
+	return !undecided(e, c->now) && !(c->next && undecided(e, c->next));
+}
+
+static bool absent(const struct elect *e, int64_t sid)
+{
+	return (e->suspects && e->suspect == sid) ||
+	       (e->conf.io.absent && e->conf.io.absent(e->conf.io.ctx, sid));
+}
+
+static bool all_absent(const struct elect *e, const struct zab_members *m)
+{
+	for (uint64_t set = undecided(e, m); set; set &= set - 1)
+		if (!absent(e, m->server[__builtin_ctzll(set)].sid))
+			return false;
+	return true;
+}
+
+/* Nobody is left who could know better and might still say so. */
+static bool unopposed(const struct elect *e)
+{
+	return all_absent(e, e->conf.now) && !(e->conf.next && !all_absent(e, e->conf.next));
 }
 
 /* ---- telling ---- */
@@ -157,6 +180,7 @@ static bool decide(struct elect *e, const struct elect_vote *v)
 		e->state = e->conf.observer ? ZAB_OBSERVING : ZAB_FOLLOWING;
 	e->current.state = e->state;
 	e->settle_ns = 0;
+	e->suspects = false;
 	e->elections++;
 	return true;
 }
@@ -180,8 +204,11 @@ static bool weigh(struct elect *e)
 	}
 	if (unanimous(e))
 		return decide(e, &e->proposal);
-	if (!e->settle_ns)
+	if (!e->settle_ns) {
 		e->settle_ns = e->now_ns + e->conf.settle_ms * ms_ns;
+		e->glance_ns = e->conf.settle_fast_ms ? e->now_ns + e->conf.settle_fast_ms * ms_ns
+						      : UINT64_MAX;
+	}
 	return false;
 }
 
@@ -247,6 +274,8 @@ bool elect_receive(struct elect *e, int64_t from, const struct zab_notification 
 
 	zk_assert(now_ns >= e->now_ns);
 	e->now_ns = now_ns;
+	if (from == e->suspect)
+		e->suspects = false;
 	if (!voter(e, from)) {
 		answer(e, from, &e->current, e->round);
 		return false;
@@ -283,9 +312,11 @@ bool elect_tick(struct elect *e, uint64_t now_ns)
 	if (e->state != ZAB_LOOKING)
 		return false;
 	if (e->settle_ns) {
-		if (now_ns < e->settle_ns)
-			return false;
-		return decide(e, &e->proposal);
+		if (now_ns >= e->settle_ns || (now_ns >= e->glance_ns && unopposed(e)))
+			return decide(e, &e->proposal);
+		if (now_ns >= e->glance_ns)
+			e->glance_ns = now_ns + e->conf.settle_fast_ms * ms_ns;
+		return false;
 	}
 	if (now_ns < e->heard_ns + e->resend_ns)
 		return false;
@@ -304,7 +335,9 @@ uint64_t elect_next_ns(const struct elect *e)
 {
 	if (e->state != ZAB_LOOKING)
 		return UINT64_MAX;
-	return e->settle_ns ? e->settle_ns : e->heard_ns + e->resend_ns;
+	if (!e->settle_ns)
+		return e->heard_ns + e->resend_ns;
+	return e->glance_ns < e->settle_ns ? e->glance_ns : e->settle_ns;
 }
 
 bool elect_start(struct elect *e, int64_t zxid, int64_t epoch, uint64_t now_ns)
@@ -321,6 +354,12 @@ bool elect_start(struct elect *e, int64_t zxid, int64_t epoch, uint64_t now_ns)
 		.peer_epoch = e->conf.observer ? INT64_MIN : epoch};
 	propose(e, &e->initial);
 	return weigh(e);
+}
+
+void elect_suspect(struct elect *e, int64_t sid)
+{
+	e->suspect = sid;
+	e->suspects = true;
 }
 
 void elect_epoch(struct elect *e, int64_t epoch)

@@ -23,6 +23,9 @@ struct elect_io {
 	/** Has any notification left, since the last call? False: connect to everybody. */
 	bool (*delivered)(void *ctx);
 	void (*connect_all)(void *ctx);
+	/** Is the connection to @p sid known to be down: the last try to open it failed, or it has
+	 * broken and is not back? May be NULL. */
+	bool (*absent)(void *ctx, int64_t sid);
 };
 
 struct elect_conf {
@@ -33,6 +36,7 @@ struct elect_conf {
 	uint32_t resend_min_ms;         /* fastleader.minNotificationInterval; 0 = 200 */
 	uint32_t resend_max_ms;         /* fastleader.maxNotificationInterval; 0 = 60000 */
 	uint32_t settle_ms;             /* how long to wait for a better vote; 0 = 200 */
+	uint32_t settle_fast_ms; /* ... when all that have not agreed are absent; 0 = settle_ms */
 	struct elect_io io;
 };
 
@@ -62,6 +66,9 @@ struct elect {
 	struct elect_ballot received, outside;
 	uint64_t now_ns, heard_ns, resend_ns; /* resend_ns: an interval */
 	uint64_t settle_ns;                   /* when it is decided; 0 = no quorum yet */
+	uint64_t glance_ns;                   /* when to see who is absent; UINT64_MAX = never */
+	int64_t suspect;                      /* was lost as leader, has not spoken since */
+	bool suspects;
 	uint64_t elections, broadcasts, answers, ignored; /* counters */
 };
 
@@ -75,6 +82,10 @@ void elect_configure(struct elect *e, const struct zab_members *now, const struc
 
 /** Lose the role, look for a leader. @return true: decided already (an ensemble of one). */
 bool elect_start(struct elect *e, int64_t zxid, int64_t epoch, uint64_t now_ns);
+
+/** Server @p sid was followed and has fallen silent: until it says something it counts as absent.
+ */
+void elect_suspect(struct elect *e, int64_t sid);
 
 /** A notification from server @p from. @return true: this call decided the election, e->state and
  * e->current say how. Bound: voters. */

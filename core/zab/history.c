@@ -35,7 +35,7 @@ void history_reset(struct history *h, uint64_t base)
 {
 	h->head = h->open = h->tail = 0;
 	h->byte_head = h->byte_tail = 0;
-	h->base = h->committed = base;
+	h->base = h->committed = h->keep = base;
 }
 
 /* Where @p n bytes in one piece would begin. */
@@ -68,7 +68,7 @@ enum zk_err history_append(struct history *h, uint64_t zxid, struct zk_span txn,
 	zk_assert(zxid > history_last(h));
 	if (txn.n > h->bytes_max / 2)
 		return ZK_ETOOBIG;
-	while (!fits(h, txn.n) && h->head < h->open)
+	while (!fits(h, txn.n) && h->head < h->open && entry_at(h, h->head)->zxid <= h->keep)
 		drop_first(h);
 	if (!fits(h, txn.n)) {
 		h->full++;
@@ -83,6 +83,12 @@ enum zk_err history_append(struct history *h, uint64_t zxid, struct zk_span txn,
 	h->byte_tail = e->at + txn.n;
 	h->tail++;
 	return ZK_EOK;
+}
+
+void history_keep(struct history *h, uint64_t zxid)
+{
+	if (zxid > h->keep)
+		h->keep = zxid;
 }
 
 void history_commit(struct history *h, uint64_t zxid)
@@ -102,6 +108,8 @@ void history_cut(struct history *h, uint64_t zxid)
 		h->open = h->tail;
 	if (h->committed > zxid)
 		h->committed = zxid;
+	if (h->keep > zxid)
+		h->keep = zxid;
 }
 
 uint64_t history_last(const struct history *h)
@@ -139,4 +147,44 @@ const struct history_entry *history_floor(const struct history *h, uint64_t zxid
 	uint64_t i = above(h, zxid);
 
 	return i > h->head ? entry_at(h, i - 1) : NULL;
+}
+
+bool history_room(const struct history *h, size_t n, uint64_t keep)
+{
+	uint64_t first = above(h, keep < h->committed ? keep : h->committed);
+	uint64_t byte_head;
+
+	if (first > h->open)
+		first = h->open;
+	byte_head = first == h->tail ? h->byte_tail : entry_at(h, first)->at;
+	return h->tail - first < h->entry_max && place(h, n) + n - byte_head <= h->bytes_max;
+}
+
+uint64_t history_waiting(const struct history *h)
+{
+	return h->open == h->tail ? 0 : h->byte_tail - entry_at(h, h->open)->at;
+}
+
+void history_replay(struct history *h, uint64_t zxid, struct zk_span txn, uint64_t now_ns)
+{
+	uint64_t last = history_last(h);
+	bool next = zxid == last + 1 || (zxid >> 32 > last >> 32 && (zxid & UINT32_MAX) == 1);
+
+	if (zxid <= last && h->head != h->tail)
+		return;
+	/* Every zxid of an epoch is used, from 1 on: the one before is known. */
+	if (h->head == h->tail || !next)
+		history_reset(h, zxid - 1);
+	if (history_append(h, zxid, txn, now_ns) != ZK_EOK) {
+		history_reset(h, zxid); /* larger than all there is */
+		return;
+	}
+	history_commit(h, zxid);
+	history_keep(h, zxid);
+}
+
+void history_replayed(struct history *h, uint64_t last)
+{
+	if (history_last(h) != last)
+		history_reset(h, last);
 }

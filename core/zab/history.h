@@ -31,6 +31,7 @@ struct history {
 	uint64_t byte_head, byte_tail;
 	uint64_t base;      /* zxid before the first entry */
 	uint64_t committed; /* newest committed zxid, in the window or before it */
+	uint64_t keep;      /* zxid: what is above it is needed here and stays */
 	uint64_t full;      /* counter */
 };
 
@@ -43,11 +44,29 @@ void history_fini(struct history *h);
 /** Forget everything: the state is that of @p base now. */
 void history_reset(struct history *h, uint64_t base);
 
+/** All up to @p zxid is applied and durable here; entries above it must not leave. Begins at the
+ * base. */
+void history_keep(struct history *h, uint64_t zxid);
+
 /** Add a transaction, not committed; its bytes are copied. The oldest committed ones make room.
- * @p zxid is above all before. @return ZK_EOK; ZK_EAGAIN: what waits for its commit fills it all
- * (counted); ZK_ETOOBIG: it never fits. Bound: entries that leave. */
+ * @p zxid is above all before. @return ZK_EOK; ZK_EAGAIN: what waits for its commit, or must be
+ * kept, fills it all (counted); ZK_ETOOBIG: it never fits. Bound: entries that leave. */
 ZK_MUST_USE enum zk_err history_append(struct history *h, uint64_t zxid, struct zk_span txn,
 				       uint64_t now_ns);
+
+/** Would @p n bytes more fit if all up to @p keep that is committed could leave? Bound: log of the
+ * entries. */
+bool history_room(const struct history *h, size_t n, uint64_t keep);
+
+/** Bytes of what waits for its commit, with what is lost at the end of the ring. */
+uint64_t history_waiting(const struct history *h);
+
+/** What recovery replays, in zxid order, before anything else; the newest that fit are kept. After
+ * a hole (a zxid that no transaction of the same log comes before) all before it is forgotten. */
+void history_replay(struct history *h, uint64_t zxid, struct zk_span txn, uint64_t now_ns);
+/** ... and the last one is in: the state is at @p last. Forgets everything when it does not follow.
+ */
+void history_replayed(struct history *h, uint64_t last);
 
 /** All up to @p zxid is committed. */
 void history_commit(struct history *h, uint64_t zxid);

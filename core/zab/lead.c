@@ -37,10 +37,15 @@ static uint64_t place_of(const struct zab_link *l)
 
 static void send_leaderinfo(struct zab *z, uint32_t link)
 {
-	uint8_t *p = zab_small(z, 4);
+	const struct zab_beat *beat = &z->link[link].beat;
+	uint32_t n = ZAB_LEADERINFO_BYTES + (beat->every_ms ? ZAB_BEAT_BYTES : 0);
+	uint8_t *p = zab_small(z, n);
+	struct jute_out out = jute_out_of(p, n);
 
-	zk_put32(p, ZAB_PROTOCOL);
-	zab_send(z, link, ZAB_LEADERINFO, z->epoch << 32, zk_span_of(p, 4));
+	jute_put_i32(&out, ZAB_PROTOCOL);
+	if (beat->every_ms)
+		zab_beat_put(&out, beat);
+	zab_send(z, link, ZAB_LEADERINFO, z->epoch << 32, zk_span_of(p, n));
 	z->link[link].state = ZAB_LINK_ACKEPOCH;
 }
 
@@ -62,6 +67,8 @@ void zab_lead_begin(struct zab *z)
 	z->deadline_ns = z->now_ns + zab_limit_ns(z, z->conf.init_limit);
 	z->tick_ns = z->deadline_ns;
 	z->ping_ns = z->now_ns + zab_limit_ns(z, 1) / 2;
+	if (z->conf.heartbeat_ms)
+		z->beat_ns = z->now_ns + z->conf.heartbeat_ms * zab_ms_ns;
 	discover(z);
 }
 
@@ -69,6 +76,7 @@ static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 {
 	struct zab_link *l = &z->link[link];
 	struct zab_learner_info info;
+	struct zab_beat beat;
 
 	if (zab_learner_info_get(p->data, &info) != ZK_EOK || !info.has_sid ||
 	    info.protocol < ZAB_PROTOCOL || info.sid == z->conf.sid ||
@@ -88,6 +96,8 @@ static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 	l->place = zab_members_votes(z->conf.now, info.sid)
 			   ? zab_members_find(z->conf.now, info.sid)
 			   : -1;
+	if (z->conf.heartbeat_ms && zab_beat_get(p->data, ZAB_INFO_BYTES, &beat))
+		l->beat = zab_beat_agree(zab_own_beat(z), beat);
 	l->state = ZAB_LINK_EPOCH;
 	if (z->phase == ZAB_PHASE_DISCOVERY) {
 		if (zab_epoch_of(p->zxid) >= z->epoch)
@@ -228,6 +238,9 @@ static void on_ack(struct zab *z, uint32_t link, uint64_t zxid)
 		begin_serving(z);
 		return;
 	}
+	/* It has seen UPTODATE: from now on it is never silent for long. */
+	if (l->state == ZAB_LINK_ACTIVE && zxid == z->epoch << 32)
+		l->beats = l->beat.every_ms != 0;
 	/* UPTODATE's; transactions of the synchronisation, which 3.8 acknowledges one by one */
 	if (zab_is_epoch_start(zxid) || zxid <= l->acked)
 		return;
@@ -250,7 +263,12 @@ enum zk_err zab_propose(struct zab *z, uint64_t zxid, struct zk_span txn, uint64
 	if (z->role != ZAB_LEADING || z->phase != ZAB_PHASE_SERVING)
 		return ZK_ECLOSED;
 	zk_assert(zxid == z->proposed + 1);
-	err = history_append(&z->history, zxid, txn, now_ns);
+	/* Half of it at most waits for commits, so that a learner with a history of the same size
+	 * has room for all of that and what is lost at the end of its ring. */
+	err = history_waiting(&z->history) + txn.n > z->history.bytes_max / 2 &&
+			      z->history.open < z->history.tail
+		      ? ZK_EAGAIN
+		      : history_append(&z->history, zxid, txn, now_ns);
 	if (err != ZK_EOK)
 		return err;
 	z->proposed = zxid;
@@ -338,33 +356,67 @@ static bool followed(const struct zab *z)
 {
 	uint64_t set = own_place(z), sync = zab_limit_ns(z, z->conf.sync_limit);
 
-	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
-		if (z->link[i].state >= ZAB_LINK_ACKED && z->now_ns - z->link[i].heard_ns <= sync)
-			set |= place_of(&z->link[i]);
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++) {
+		const struct zab_link *l = &z->link[i];
+		uint64_t silence = l->beats ? l->beat.timeout_ms * zab_ms_ns : sync;
+
+		if (l->state >= ZAB_LINK_ACKED && z->now_ns - l->heard_ns <= silence)
+			set |= place_of(l);
+	}
 	return quorum(z, set);
+}
+
+void zab_lead_pause(struct zab *z)
+{
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].beats)
+			z->link[i].heard_ns = z->now_ns;
+}
+
+static void ping(struct zab *z, bool all)
+{
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].state >= ZAB_LINK_NEWLEADER && (all || z->link[i].beat.every_ms))
+			z->link[i].ping_due = true;
 }
 
 void zab_lead_tick(struct zab *z)
 {
+	bool beat = z->now_ns >= z->beat_ns;
+
+	if (beat) {
+		z->beat_ns = z->now_ns + z->conf.heartbeat_ms * zab_ms_ns;
+		ping(z, false);
+	}
 	if (z->now_ns >= z->ping_ns) {
 		z->ping_ns = z->now_ns + zab_limit_ns(z, 1) / 2;
-		for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
-			z->link[i].ping_due = z->link[i].state >= ZAB_LINK_NEWLEADER;
+		ping(z, true);
 		watch_links(z);
 	}
 	if (z->phase == ZAB_PHASE_SERVING) {
 		z->deadline_ns = z->ping_ns;
-		if (z->now_ns >= z->tick_ns) {
+		if (z->now_ns < z->tick_ns && !beat)
+			return;
+		if (z->now_ns >= z->tick_ns)
 			z->tick_ns = z->now_ns + zab_limit_ns(z, 1);
-			if (!followed(z))
-				zab_lose_role(z);
-		}
-		/* The counter of this epoch is used up and all of it is decided. */
-		if (z->role == ZAB_LEADING && (z->proposed & UINT32_MAX) == UINT32_MAX &&
-		    z->history.committed == z->proposed)
+		if (!followed(z)) {
+			z->count.silences++;
 			zab_lose_role(z);
-	} else if (z->role == ZAB_LEADING && z->now_ns >= z->deadline_ns) {
+		}
+	} else if (z->now_ns >= z->deadline_ns) {
 		z->count.timeouts++;
 		zab_lose_role(z);
 	}
+}
+
+void zab_lead_roll_over(struct zab *z)
+{
+	if (z->phase != ZAB_PHASE_SERVING || (z->proposed & UINT32_MAX) != UINT32_MAX ||
+	    z->history.committed != z->proposed || z->more)
+		return;
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
+		if (z->link[i].state == ZAB_LINK_ACTIVE && z->link[i].room &&
+		    z->link[i].committed != z->proposed)
+			return;
+	zab_lose_role(z);
 }

@@ -9,6 +9,19 @@ static void set_deadline(struct zab *z, uint32_t ticks)
 	z->deadline_ns = z->now_ns + zab_limit_ns(z, ticks);
 }
 
+/* While it loads or has no room, a learner does not read and the leader is not to blame. Once it
+ * follows, the agreed heartbeat counts. */
+void zab_learn_heard(struct zab *z)
+{
+	const struct zab_link *l = &z->link[ZAB_LINK_LEADER];
+
+	if (z->phase == ZAB_PHASE_FOLLOWING && l->beat.every_ms)
+		z->deadline_ns = z->now_ns + l->beat.timeout_ms * zab_ms_ns;
+	else
+		set_deadline(z, z->phase >= ZAB_PHASE_PROMISED ? z->conf.sync_limit
+							       : z->conf.init_limit);
+}
+
 static void give_up(struct zab *z)
 {
 	z->count.bad_packets++;
@@ -28,30 +41,44 @@ void zab_learn_begin(struct zab *z)
 	z->dial_tries = 0;
 	z->previous = 0;
 	z->uptodate_ack_due = false;
-	z->ping_ns = UINT64_MAX;
+	z->ping_ns = z->beat_ns = UINT64_MAX;
 	set_deadline(z, z->conf.init_limit);
 	dial(z);
 }
 
+/* Who was elected begins to lead about when we begin to dial. */
+static void dial_later(struct zab *z)
+{
+	uint32_t wait_ms = (uint32_t)ZAB_DIAL_AGAIN_MS << (z->dial_tries - 1);
+
+	if (wait_ms > ZAB_DIAL_AGAIN_MAX_MS)
+		wait_ms = ZAB_DIAL_AGAIN_MAX_MS;
+	z->phase = ZAB_PHASE_DIALLING;
+	if (z->dial_tries < ZAB_DIAL_TRIES)
+		z->dial_ns = z->now_ns + wait_ms * zab_ms_ns;
+	else
+		zab_lose_role(z);
+}
+
 void zab_learn_dialled(struct zab *z, bool up)
 {
+	struct zab_beat beat = zab_own_beat(z);
 	uint8_t *info;
 	struct jute_out out;
 
 	if (!up) {
-		if (z->dial_tries < ZAB_DIAL_TRIES)
-			z->dial_ns = z->now_ns + zab_dial_again_ns;
-		else
-			zab_lose_role(z);
+		dial_later(z);
 		return;
 	}
-	info = zab_small(z, 20);
-	out = jute_out_of(info, 20);
+	info = zab_small(z, ZAB_INFO_BYTES + ZAB_BEAT_BYTES);
+	out = jute_out_of(info, ZAB_INFO_BYTES + ZAB_BEAT_BYTES);
 	zab_learner_info_put(&out, z->conf.sid, z->conf.now->version);
+	if (beat.every_ms)
+		zab_beat_put(&out, &beat);
 	z->phase = ZAB_PHASE_INFO;
 	set_deadline(z, z->conf.init_limit);
 	zab_send(z, ZAB_LINK_LEADER, z->conf.observer ? ZAB_OBSERVERINFO : ZAB_FOLLOWERINFO,
-		 z->accepted_epoch << 32, zk_span_of(info, 20));
+		 z->accepted_epoch << 32, zk_span_of(info, (uint32_t)jute_out_len(&out)));
 }
 
 /* ---- epochs ---- */
@@ -67,7 +94,11 @@ static void send_ackepoch(struct zab *z, int32_t epoch)
 
 static void on_leaderinfo(struct zab *z, const struct zab_packet *p)
 {
+	struct zab_link *l = &z->link[ZAB_LINK_LEADER];
+
 	z->epoch = zab_epoch_of(p->zxid);
+	if (!z->conf.heartbeat_ms || !zab_beat_get(p->data, ZAB_LEADERINFO_BYTES, &l->beat))
+		l->beat = (struct zab_beat){0};
 	if (p->type != ZAB_LEADERINFO || z->epoch < z->accepted_epoch) {
 		give_up(z);
 	} else if (z->epoch == z->accepted_epoch) {
@@ -143,8 +174,9 @@ void zab_learn_rebuilt(struct zab *z, bool ok)
  * (Learner.enforceContinuousProposal(), which does not look at the first one of an epoch). */
 static bool follows(uint64_t last, uint64_t zxid)
 {
-	return zxid == last + 1 ||
-	       (zab_epoch_of(zxid) > zab_epoch_of(last) && (zxid & UINT32_MAX) == 1);
+	if (zab_epoch_of(zxid) == zab_epoch_of(last))
+		return zxid == last + 1;
+	return zab_epoch_of(zxid) > zab_epoch_of(last) && (zxid & UINT32_MAX) == 1;
 }
 
 /* Log a transaction. @return false: the role is lost. */
@@ -203,6 +235,8 @@ static void on_uptodate(struct zab *z)
 	struct zab_effect *e;
 
 	z->phase = ZAB_PHASE_FOLLOWING;
+	if (z->link[ZAB_LINK_LEADER].beat.every_ms)
+		z->beat_ns = z->now_ns + z->link[ZAB_LINK_LEADER].beat.every_ms * zab_ms_ns;
 	zab_send(z, ZAB_LINK_LEADER, ZAB_ACK, z->epoch << 32, null_data);
 	elect_epoch(&z->elect, (int64_t)z->epoch);
 	e = zab_emit(z, ZAB_DO_SERVE);
@@ -253,7 +287,7 @@ static void on_stream(struct zab *z, const struct zab_packet *p)
 
 void zab_learn_packet(struct zab *z, const struct zab_packet *p)
 {
-	set_deadline(z, z->phase >= ZAB_PHASE_PROMISED ? z->conf.sync_limit : z->conf.init_limit);
+	zab_learn_heard(z);
 	switch (z->phase) {
 	case ZAB_PHASE_INFO:
 		on_leaderinfo(z, p);
@@ -309,15 +343,28 @@ enum zk_err zab_forward(struct zab *z, const struct zab_packet *p)
 	return ZK_EOK;
 }
 
+/* What cannot be answered because it is not read: say all the same that we are there. */
+static void beat(struct zab *z, bool reads)
+{
+	z->beat_ns = z->now_ns + z->link[ZAB_LINK_LEADER].beat.every_ms * zab_ms_ns;
+	if (!reads && z->link[ZAB_LINK_LEADER].room)
+		zab_send(z, ZAB_LINK_LEADER, ZAB_PING, history_last(&z->history),
+			 zk_span_of(z->small, 0));
+}
+
 void zab_learn_tick(struct zab *z)
 {
+	bool reads = z->phase < ZAB_PHASE_INFO || zab_link_reads(z, ZAB_LINK_LEADER);
+
 	if (z->dial_ns && z->now_ns >= z->dial_ns)
 		dial(z);
-	/* While it loads, a learner does not read and is not to blame. */
-	if (z->phase == ZAB_PHASE_REBUILD) {
-		set_deadline(z, z->conf.init_limit);
+	if (z->now_ns >= z->beat_ns)
+		beat(z, reads);
+	if (!reads) {
+		zab_learn_heard(z);
 	} else if (z->now_ns >= z->deadline_ns) {
 		z->count.timeouts++;
+		z->count.silences += z->phase == ZAB_PHASE_FOLLOWING;
 		zab_lose_role(z);
 	}
 }

@@ -107,6 +107,31 @@ void zab_learner_info_put(struct jute_out *out, int64_t sid, uint64_t config_ver
 	jute_put_i64(out, (int64_t)config_version);
 }
 
+static const uint32_t beat_magic = 0x7a6f6b72; /* "zokr" */
+
+bool zab_beat_get(struct zk_span data, uint32_t behind, struct zab_beat *out)
+{
+	struct jute_in in;
+
+	if (data.n < behind + ZAB_BEAT_BYTES)
+		return false;
+	in = jute_in_of(zk_span_of(data.p + behind, data.n - behind));
+	if ((uint32_t)jute_i32(&in) != beat_magic || jute_i32(&in) < 1)
+		return false;
+	out->every_ms = (uint32_t)jute_i32(&in);
+	out->timeout_ms = (uint32_t)jute_i32(&in);
+	return out->every_ms && out->every_ms < out->timeout_ms &&
+	       out->timeout_ms <= ZAB_BEAT_MAX_MS;
+}
+
+void zab_beat_put(struct jute_out *out, const struct zab_beat *b)
+{
+	jute_put_i32(out, (int32_t)beat_magic);
+	jute_put_i32(out, 1); /* version */
+	jute_put_i32(out, (int32_t)b->every_ms);
+	jute_put_i32(out, (int32_t)b->timeout_ms);
+}
+
 enum zk_err zab_hello_get(struct zk_span window, struct zab_hello *out, size_t *used)
 {
 	struct jute_in in = jute_in_of(window);

@@ -79,6 +79,24 @@ struct zab_learner_info {
 ZK_MUST_USE enum zk_err zab_learner_info_get(struct zk_span data, struct zab_learner_info *out);
 void zab_learner_info_put(struct jute_out *out, int64_t sid, uint64_t config_version);
 
+/** What servers of this kind say to each other behind all that Apache's read (LearnerHandler.run()
+ * looks at 20 bytes of FOLLOWERINFO, Learner.registerWithLeader() at 4 of LEADERINFO): heartbeats
+ * every @p every_ms, and who is silent for @p timeout_ms is given up. */
+struct zab_beat {
+	uint32_t every_ms, timeout_ms;
+};
+
+enum {
+	ZAB_INFO_BYTES = 20,
+	ZAB_LEADERINFO_BYTES = 4,
+	ZAB_BEAT_BYTES = 16,
+	ZAB_BEAT_MAX_MS = 60000
+};
+
+/** @p behind: bytes of @p data before it. @return false: nothing that makes sense. Any context. */
+bool zab_beat_get(struct zk_span data, uint32_t behind, struct zab_beat *out);
+void zab_beat_put(struct jute_out *out, const struct zab_beat *b);
+
 /** The first bytes on a connection to the election port, from who dials. */
 struct zab_hello {
 	int64_t sid;

@@ -57,6 +57,16 @@ static void forget_link(struct peers *p, uint32_t link)
 	*l = (struct peer_link){.state = PEER_LINK_FREE, .peer = no_place};
 }
 
+/* ... and it was not we who wanted that. */
+static void lose_link(struct peers *p, uint32_t link)
+{
+	const struct peer_link *l = &p->link[link];
+
+	if (l->peer != no_place && p->entry[l->peer].link == link)
+		p->entry[l->peer].failed = true;
+	forget_link(p, link);
+}
+
 static void drop_link(struct peers *p, uint32_t link)
 {
 	forget_link(p, link);
@@ -161,6 +171,7 @@ static void link_is_up(struct peers *p, uint32_t link)
 
 	p->link[link].state = PEER_LINK_UP;
 	p->link[link].until_ns = UINT64_MAX;
+	e->failed = false;
 	e->waits = e->waits || e->said; /* the last word may not have arrived */
 	say(p, e);
 }
@@ -204,6 +215,14 @@ void peers_connect_all(struct peers *p, uint64_t now_ns)
 		}
 }
 
+bool peers_absent(const struct peers *p, int64_t sid)
+{
+	for (uint32_t i = 0; i < PEERS_MAX; i++)
+		if (p->entry[i].used && p->entry[i].sid == sid)
+			return p->entry[i].failed;
+	return false;
+}
+
 bool peers_delivered(struct peers *p)
 {
 	bool delivered = p->delivered;
@@ -240,7 +259,7 @@ void peers_dialled(struct peers *p, uint32_t link, bool ok, uint64_t now_ns)
 	if (l->state != PEER_LINK_DIALLING)
 		return;
 	if (!ok) {
-		forget_link(p, link); /* the election asks again */
+		lose_link(p, link); /* the election asks again */
 		return;
 	}
 	zab_hello_put(&out, &h);
@@ -255,7 +274,7 @@ void peers_dialled(struct peers *p, uint32_t link, bool ok, uint64_t now_ns)
 void peers_closed(struct peers *p, uint32_t link, uint64_t now_ns)
 {
 	enter(p, now_ns);
-	forget_link(p, link);
+	lose_link(p, link);
 }
 
 void peers_writable(struct peers *p, uint32_t link, uint64_t now_ns)
@@ -340,7 +359,8 @@ void peers_tick(struct peers *p, uint64_t now_ns)
 	for (uint32_t i = 0; i < PEER_LINKS_MAX; i++)
 		if (p->link[i].state != PEER_LINK_FREE && now_ns >= p->link[i].until_ns) {
 			p->timeouts++;
-			drop_link(p, i);
+			lose_link(p, i);
+			p->conf.io.close(p->conf.io.ctx, i);
 		}
 }
 

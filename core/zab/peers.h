@@ -45,6 +45,7 @@ struct peers_conf {
 struct peer_entry {
 	bool used, waits; /* something was not said yet */
 	bool said;        /* ... or may be said again */
+	bool failed;      /* its connection broke, or could not be opened, and is not up again */
 	int64_t sid;
 	uint32_t link; /* UINT32_MAX: none */
 	struct zab_notification note;
@@ -80,6 +81,8 @@ void peers_configure(struct peers *p, const struct zab_members *now,
 void peers_tell(struct peers *p, int64_t to, const struct zab_notification *n, uint64_t now_ns);
 /** Dial every voter without a connection. */
 void peers_connect_all(struct peers *p, uint64_t now_ns);
+/** Is the connection to @p sid known to be down? Not while the first try is under way. */
+bool peers_absent(const struct peers *p, int64_t sid);
 /** Has anything left since the last call? */
 bool peers_delivered(struct peers *p);
 

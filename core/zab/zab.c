@@ -115,10 +115,13 @@ void zab_lose_role(struct zab *z)
 		if (z->link[i].state != ZAB_LINK_NONE)
 			zab_close_link(z, i);
 	z->count.lost_roles++;
+	if (z->role != ZAB_LEADING)
+		elect_suspect(&z->elect, z->elect.current.leader);
 	z->role = ZAB_LOOKING;
 	z->phase = ZAB_PHASE_NONE;
 	z->ending = true;
 	z->dial_ns = 0;
+	z->beat_ns = UINT64_MAX;
 	zab_emit(z, ZAB_DO_LOOK);
 	if (z->busy & ZAB_BUSY_SNAP) { /* half a tree is none */
 		z->busy = (z->busy & ~(unsigned)ZAB_BUSY_SNAP) | ZAB_BUSY_TRUNCATE;
@@ -152,6 +155,13 @@ static void on_connect_all(void *ctx)
 	zab_emit(ctx, ZAB_DO_CONNECT_ALL);
 }
 
+static bool on_absent(void *ctx, int64_t sid)
+{
+	const struct zab *z = ctx;
+
+	return z->conf.absent && z->conf.absent(z->conf.absent_ctx, sid);
+}
+
 /* ---- events ---- */
 
 static void enter(struct zab *z, uint64_t now_ns)
@@ -161,6 +171,10 @@ static void enter(struct zab *z, uint64_t now_ns)
 	zk_assert(z->effect_head == z->effect_tail);
 	z->now_ns = now_ns;
 	z->small_n = 0;
+	if (!z->begun) {
+		z->begun = true;
+		try_to_look(z);
+	}
 }
 
 static void leave(struct zab *z)
@@ -170,6 +184,8 @@ static void leave(struct zab *z)
 		zab_lead_flush(z);
 	else if (z->role != ZAB_LOOKING)
 		zab_learn_flush(z);
+	if (z->role == ZAB_LEADING)
+		zab_lead_roll_over(z);
 	try_to_look(z);
 }
 
@@ -188,9 +204,25 @@ void zab_delivered(struct zab *z)
 	z->delivered = true;
 }
 
+/* A process that was stopped has heard nobody, and is to blame for that itself: everybody gets the
+ * whole time once more. */
+static void forgive(struct zab *z)
+{
+	uint64_t late = z->now_ns > z->beat_ns ? z->now_ns - z->beat_ns : 0;
+
+	if (z->beat_ns == UINT64_MAX || late * 2 <= z->conf.heartbeat_timeout_ms * zab_ms_ns)
+		return;
+	z->count.pauses++;
+	if (z->role == ZAB_LEADING)
+		zab_lead_pause(z);
+	else
+		zab_learn_heard(z);
+}
+
 void zab_tick(struct zab *z, uint64_t now_ns)
 {
 	enter(z, now_ns);
+	forgive(z);
 	if (z->role == ZAB_LEADING)
 		zab_lead_tick(z);
 	else if (z->role != ZAB_LOOKING)
@@ -204,11 +236,12 @@ uint64_t zab_next_ns(const struct zab *z)
 {
 	uint64_t next;
 
-	if (z->more)
+	if (z->more || !z->begun)
 		return z->now_ns;
 	if (z->role == ZAB_LOOKING)
 		return z->ending ? UINT64_MAX : elect_next_ns(&z->elect);
 	next = z->deadline_ns < z->ping_ns ? z->deadline_ns : z->ping_ns;
+	next = next < z->beat_ns ? next : z->beat_ns;
 	return z->dial_ns && z->dial_ns < next ? z->dial_ns : next;
 }
 
@@ -237,7 +270,9 @@ bool zab_link_up(struct zab *z, uint32_t link, uint64_t now_ns)
 void zab_link_down(struct zab *z, uint32_t link, uint64_t now_ns)
 {
 	enter(z, now_ns);
-	if (z->phase == ZAB_PHASE_DIALLING && link == ZAB_LINK_LEADER) {
+	if (link == ZAB_LINK_LEADER &&
+	    (z->phase == ZAB_PHASE_DIALLING || z->phase == ZAB_PHASE_INFO)) {
+		zab_clear_link(z, link); /* it does not lead yet */
 		zab_learn_dialled(z, false);
 	} else if (z->link[link].state != ZAB_LINK_NONE) {
 		zab_clear_link(z, link);
@@ -256,9 +291,37 @@ void zab_link_room(struct zab *z, uint32_t link, size_t bytes, uint64_t now_ns)
 	leave(z);
 }
 
+void zab_link_heard(struct zab *z, uint32_t link, uint64_t now_ns)
+{
+	enter(z, now_ns);
+	if (z->link[link].state == ZAB_LINK_NONE)
+		return;
+	z->link[link].heard_ns = now_ns;
+	if (z->role != ZAB_LEADING)
+		zab_learn_heard(z);
+	leave(z);
+}
+
+/* Waiting helps as long as it is not the uncommitted that fill it: their COMMITs come behind what
+ * is left unread. A leader of the same size never lets it come to that (zab_propose()). */
+static bool has_room(const struct zab *z)
+{
+	const struct history *h = &z->history;
+	size_t most = h->bytes_max / 4 < z->conf.data_max ? h->bytes_max / 4 : z->conf.data_max;
+
+	return history_room(h, most, h->keep) || !history_room(h, most, h->committed);
+}
+
 bool zab_link_reads(const struct zab *z, uint32_t link)
 {
-	return z->link[link].state != ZAB_LINK_NONE && z->phase != ZAB_PHASE_REBUILD;
+	if (z->link[link].state == ZAB_LINK_NONE || z->phase == ZAB_PHASE_REBUILD)
+		return false;
+	return z->role == ZAB_LEADING || has_room(z);
+}
+
+void zab_keep(struct zab *z, uint64_t zxid)
+{
+	history_keep(&z->history, zxid < z->durable ? zxid : z->durable);
 }
 
 void zab_packet(struct zab *z, uint32_t link, const struct zab_packet *p, uint64_t now_ns)
@@ -306,19 +369,25 @@ void zab_epoch_written(struct zab *z, enum zab_file file, uint64_t now_ns)
 }
 
 /* The state in memory is what is on disk up to @p zxid. */
-static void rebuilt(struct zab *z, uint64_t zxid, unsigned busy, bool ok)
+static void rebuilt(struct zab *z, uint64_t zxid, bool ok)
 {
-	history_reset(&z->history, zxid);
 	z->durable = zxid;
-	z->busy &= ~busy;
+	z->busy &= ~(unsigned)(ZAB_BUSY_TRUNCATE | ZAB_BUSY_SNAP);
 	if (z->role != ZAB_LOOKING)
 		zab_learn_rebuilt(z, ok);
 }
 
 void zab_truncated(struct zab *z, uint64_t zxid, bool ok, uint64_t now_ns)
 {
+	const struct history_entry *e = history_floor(&z->history, zxid);
+
 	enter(z, now_ns);
-	rebuilt(z, zxid, ZAB_BUSY_TRUNCATE, ok);
+	/* What is left of our own history is still good for others. */
+	if (!(z->busy & ZAB_BUSY_SNAP) && e && e->zxid == zxid)
+		history_cut(&z->history, zxid);
+	else
+		history_reset(&z->history, zxid);
+	rebuilt(z, zxid, ok);
 	leave(z);
 }
 
@@ -326,8 +395,10 @@ void zab_snap_loaded(struct zab *z, uint64_t zxid, uint64_t now_ns)
 {
 	enter(z, now_ns);
 	/* When the role was lost in between ZAB_DO_TRUNCATE has said: what is on disk. */
-	if (z->busy & ZAB_BUSY_SNAP)
-		rebuilt(z, zxid, ZAB_BUSY_SNAP, true);
+	if (z->busy & ZAB_BUSY_SNAP) {
+		history_reset(&z->history, zxid);
+		rebuilt(z, zxid, true);
+	}
 	leave(z);
 }
 
@@ -341,7 +412,8 @@ enum zk_err zab_init(struct zab *z, const struct zab_conf *conf, const struct za
 				.now = conf->now,
 				.next = conf->next,
 				.settle_ms = conf->settle_ms,
-				.io = {z, on_send, on_delivered, on_connect_all}};
+				.settle_fast_ms = conf->settle_fast_ms,
+				.io = {z, on_send, on_delivered, on_connect_all, on_absent}};
 	struct jute_out out = jute_out_of(z->config, sizeof(z->config));
 
 	memset(z, 0, sizeof(*z));
@@ -352,18 +424,20 @@ enum zk_err zab_init(struct zab *z, const struct zab_conf *conf, const struct za
 	z->durable = disk->last_zxid;
 	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
 		z->link[i].place = -1;
-	if (history_init(&z->history, conf->mem, conf->history_entries, conf->history_bytes,
-			 disk->last_zxid) != ZK_EOK)
-		return ZK_ENOMEM;
 	zab_members_text(conf->now, &out);
-	if (out.full) { /* roles and client addresses that were left out are written out */
-		history_fini(&z->history);
+	if (out.full) /* roles and client addresses that were left out are written out */
 		return ZK_ETOOBIG;
-	}
 	z->config_n = (uint32_t)jute_out_len(&out);
+	if (disk->replayed) {
+		z->history = *disk->replayed;
+		history_replayed(&z->history, disk->last_zxid);
+	} else if (history_init(&z->history, conf->mem, conf->history_entries, conf->history_bytes,
+				disk->last_zxid) != ZK_EOK) {
+		return ZK_ENOMEM;
+	}
 	elect_init(&z->elect, &ec, (int64_t)disk->last_zxid, (int64_t)disk->current_epoch);
+	z->beat_ns = UINT64_MAX;
 	z->ending = true; /* nothing to wait for: looks at once */
-	leave(z);
 	return ZK_EOK;
 }
 

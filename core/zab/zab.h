@@ -33,10 +33,14 @@ struct zab_conf {
 	const struct zab_members *now, *next; /* borrowed, see elect_conf */
 	struct zk_mem *mem;
 	uint32_t tick_ms, init_limit, sync_limit; /* limits in ticks */
-	uint32_t settle_ms;                       /* see elect_conf */
-	uint32_t history_entries;                 /* power of two */
-	size_t history_bytes;
-	uint32_t data_max; /* of one packet */
+	uint32_t settle_ms, settle_fast_ms;       /* see elect_conf */
+	bool (*absent)(void *ctx, int64_t sid);   /* see elect_io; may be NULL */
+	void *absent_ctx;
+	/* Between servers that both have them; 0: as Apache's do, by tick and limits only. */
+	uint32_t heartbeat_ms, heartbeat_timeout_ms;
+	uint32_t history_entries; /* power of two */
+	size_t history_bytes;     /* at least four times data_max */
+	uint32_t data_max;        /* of one packet */
 };
 
 enum zab_file { ZAB_ACCEPTED_EPOCH, ZAB_CURRENT_EPOCH };
@@ -119,7 +123,9 @@ struct zab_link {
 	uint64_t acked;     /* everything up to it is on its disk */
 	uint64_t passed;    /* newest transaction of the files below peer_zxid */
 	uint64_t heard_ns;
-	size_t room; /* bytes the connection takes now */
+	struct zab_beat beat; /* agreed with it; every_ms 0: Apache's cadence */
+	bool beats;           /* leader: it has taken up the agreed cadence */
+	size_t room;          /* bytes the connection takes now */
 	uint32_t reply_head, reply_tail;
 	struct zab_reply *reply; /* ring, from the first use on */
 };
@@ -148,6 +154,8 @@ enum zab_phase {
 struct zab_counters {
 	uint64_t elections, lost_roles, diffs, truncs, snaps, file_syncs, refused_links;
 	uint64_t bad_packets, timeouts, stray_acks, outrun;
+	uint64_t silences; /* leader: too few heard in time; learner: the leader was not */
+	uint64_t pauses;   /* of our own process: nobody else is blamed for them */
 };
 
 struct zab {
@@ -158,7 +166,9 @@ struct zab {
 	enum zab_phase phase;
 	unsigned busy;
 	bool ending; /* the role is lost, the next election waits for busy and durable */
+	bool begun;  /* the first event has come */
 	uint64_t now_ns, deadline_ns, tick_ns, ping_ns;
+	uint64_t beat_ns; /* next heartbeat, UINT64_MAX = none */
 	uint64_t accepted_epoch, current_epoch, epoch;
 	uint64_t seen_epoch;             /* leader: highest one that a voter has promised */
 	uint64_t writing_epoch;          /* on its way to either file */
@@ -176,7 +186,7 @@ struct zab {
 	struct zab_link link[ZAB_LINKS_MAX];
 	uint32_t effect_head, effect_tail;
 	struct zab_effect effect[ZAB_EFFECTS_MAX];
-	uint8_t small[256]; /* data of packets that are made here */
+	uint8_t small[2048]; /* data of packets that are made here */
 	uint32_t small_n;
 	uint8_t config[ZAB_CONFIG_MAX]; /* text of conf.now */
 	uint32_t config_n;
@@ -187,10 +197,13 @@ struct zab {
 struct zab_disk {
 	uint64_t last_zxid; /* logged; all of it is applied to the tree */
 	uint64_t accepted_epoch, current_epoch;
+	/** What recovery has replayed (history_replay()), sizes as in zab_conf; taken over, not to
+	 * be touched again, unless zab_init() fails. NULL: nothing. */
+	struct history *replayed;
 };
 
-/** Begin, LOOKING. @return ZK_EOK, ZK_ENOMEM; ZK_ETOOBIG: the configuration's text is longer than
- * ZAB_CONFIG_MAX. */
+/** Begin, LOOKING; the first event starts the election. @return ZK_EOK, ZK_ENOMEM; ZK_ETOOBIG: the
+ * configuration's text is longer than ZAB_CONFIG_MAX. */
 ZK_MUST_USE enum zk_err zab_init(struct zab *z, const struct zab_conf *conf,
 				 const struct zab_disk *disk, uint64_t now_ns);
 void zab_fini(struct zab *z);
@@ -216,13 +229,19 @@ void zab_link_down(struct zab *z, uint32_t link, uint64_t now_ns);
  * zab_link_up() and whenever it has grown. A packet may be larger than the room there is: the
  * caller keeps the rest of one packet per link, and of small ones (heartbeats, replies). */
 void zab_link_room(struct zab *z, uint32_t link, size_t bytes, uint64_t now_ns);
+/** Bytes came on @p link, though no packet of them can be handed in yet: it is not silent. */
+void zab_link_heard(struct zab *z, uint32_t link, uint64_t now_ns);
 
-/** May packets be handed in that came on @p link? False: leave them in the connection. */
+/** May packets be handed in that came on @p link? False: leave them in the connection (a rebuild is
+ * under way, or the history has no room for the largest transaction until zab_keep() has moved). */
 bool zab_link_reads(const struct zab *z, uint32_t link);
 void zab_packet(struct zab *z, uint32_t link, const struct zab_packet *p, uint64_t now_ns);
 
 /** The log is on disk up to @p zxid. */
 void zab_durable(struct zab *z, uint64_t zxid, uint64_t now_ns);
+/** All up to @p zxid is applied here: what is above it, or not durable, stays in the history. No
+ * event: may be called at any time. */
+void zab_keep(struct zab *z, uint64_t zxid);
 void zab_epoch_written(struct zab *z, enum zab_file file, uint64_t now_ns);
 /** ZAB_DO_TRUNCATE is done; @p zxid: what the state is at. @p ok false: not possible, or
  * ZAB_DO_SNAP_LOAD broke off: what there is on disk was loaded. */

@@ -8,11 +8,12 @@
 
 enum {
 	ZAB_EFFECTS_SPARE = 256, /* kept free for what is not PROPOSAL and COMMIT */
-	ZAB_DIAL_TRIES = 5
+	ZAB_DIAL_TRIES = 8,      /* waits of 10 ms doubling to 200: 0.9 s in all */
+	ZAB_DIAL_AGAIN_MS = 10,
+	ZAB_DIAL_AGAIN_MAX_MS = 200
 };
 
 static const uint64_t zab_ms_ns = 1000000;
-static const uint64_t zab_dial_again_ns = 100 * 1000000;
 
 static inline uint64_t zab_epoch_of(uint64_t zxid)
 {
@@ -35,6 +36,18 @@ static inline uint64_t zab_limit_ns(const struct zab *z, uint32_t ticks)
 	return (uint64_t)z->conf.tick_ms * ticks * zab_ms_ns;
 }
 
+static inline struct zab_beat zab_own_beat(const struct zab *z)
+{
+	return (struct zab_beat){z->conf.heartbeat_ms, z->conf.heartbeat_timeout_ms};
+}
+
+/** Both sides' wishes: the slower one. */
+static inline struct zab_beat zab_beat_agree(struct zab_beat a, struct zab_beat b)
+{
+	return (struct zab_beat){a.every_ms > b.every_ms ? a.every_ms : b.every_ms,
+				 a.timeout_ms > b.timeout_ms ? a.timeout_ms : b.timeout_ms};
+}
+
 /* zab.c */
 struct zab_effect *zab_emit(struct zab *z, enum zab_effect_kind kind);
 /** A packet without data, or with data that outlives the effect. */
@@ -55,6 +68,9 @@ void zab_lead_epoch_written(struct zab *z, enum zab_file file);
 void zab_lead_packet(struct zab *z, uint32_t link, const struct zab_packet *p);
 void zab_lead_durable(struct zab *z);
 void zab_lead_tick(struct zab *z);
+void zab_lead_pause(struct zab *z);
+/** The counter of the epoch is used up, all of it is decided and told: a new epoch. */
+void zab_lead_roll_over(struct zab *z);
 void zab_lead_link_gone(struct zab *z, uint32_t link);
 
 /* lead_sync.c */
@@ -65,6 +81,7 @@ void zab_lead_flush(struct zab *z);
 /* learn.c */
 void zab_learn_begin(struct zab *z);
 void zab_learn_dialled(struct zab *z, bool up);
+void zab_learn_heard(struct zab *z);
 void zab_learn_epoch_written(struct zab *z, enum zab_file file);
 void zab_learn_packet(struct zab *z, const struct zab_packet *p);
 void zab_learn_durable(struct zab *z);

@@ -133,7 +133,9 @@ static void machine(struct zk_span s, bool leads)
 			     .init_limit = 10,
 			     .sync_limit = 5,
 			     .history_entries = 16,
-			     .history_bytes = 2 * DATA_MAX,
+			     .history_bytes = 4 * DATA_MAX,
+			     .heartbeat_ms = 40,
+			     .heartbeat_timeout_ms = 250,
 			     .data_max = DATA_MAX};
 	struct zab_disk d = {.last_zxid = 7};
 	uint64_t now_ns = 1;
@@ -156,6 +158,7 @@ static void machine(struct zk_span s, bool leads)
 		size_t used;
 
 		now_ns += (uint64_t)s.p[0] * 1000000;
+		zab_keep(&z, zab_committed(&z));
 		zab_tick(&z, now_ns);
 		answer(&z, now_ns, &steps);
 		s = zk_span_of(s.p + 1, s.n - 1);

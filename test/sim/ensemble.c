@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "test/sim/ensemble.h"
+#include "test/sim/ensemble_int.h"
 
 #include "core/base/assert.h"
 
@@ -7,25 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const uint64_t ms = 1000000;
-
-enum {
-	TICK_MS = 200,
-	INIT_LIMIT = 10,
-	SYNC_LIMIT = 5,
-	FAULTS_MS = 15000,
-	CALM_MS = 30000,
-	TXN_BYTES = 64
-};
-
-/* The world itself is wrong, not what it tests. */
-static _Noreturn void impossible(const char *what)
+_Noreturn void ens_impossible(const char *what)
 {
 	fprintf(stderr, "ensemble: %s\n", what);
 	abort();
 }
 
-static uint64_t draw(struct ens *e, uint64_t n)
+uint64_t ens_draw(struct ens *e, uint64_t n)
 {
 	e->rng ^= e->rng << 13;
 	e->rng ^= e->rng >> 7;
@@ -33,12 +21,12 @@ static uint64_t draw(struct ens *e, uint64_t n)
 	return e->rng % n;
 }
 
-static bool chance(struct ens *e, unsigned per_thousand)
+bool ens_chance(struct ens *e, unsigned per_thousand)
 {
-	return draw(e, 1000) < per_thousand;
+	return ens_draw(e, 1000) < per_thousand;
 }
 
-static void broken(struct ens *e, unsigned server, const char *what, uint64_t zxid)
+void ens_broken(struct ens *e, unsigned server, const char *what, uint64_t zxid)
 {
 	if (e->failed)
 		return;
@@ -63,7 +51,7 @@ static void check_durable(struct ens *e, unsigned who, const struct ens_txn *t, 
 		if (on_disk(&e->server[i].disk, t, at))
 			set |= UINT64_C(1) << i;
 	if (!zab_members_quorum(&e->members, set))
-		broken(e, who, "committed and not on the disks of a quorum", t->zxid);
+		ens_broken(e, who, "committed and not on the disks of a quorum", t->zxid);
 }
 
 /* A server that serves has applied its @p at-th transaction. */
@@ -74,11 +62,12 @@ static void check_applied(struct ens *e, unsigned who, uint32_t at)
 
 	if (at < e->order_n) {
 		if (e->order[at].zxid != t->zxid || e->order[at].id != t->id)
-			broken(e, who, "another history than the one that was committed", t->zxid);
+			ens_broken(e, who, "another history than the one that was committed",
+				   t->zxid);
 		return;
 	}
 	if (s->z.role != ZAB_LEADING)
-		broken(e, who, "a follower is ahead of every leader", t->zxid);
+		ens_broken(e, who, "a follower is ahead of every leader", t->zxid);
 	check_durable(e, who, t, at);
 	e->order[e->order_n++] = *t;
 	e->commits++;
@@ -91,12 +80,12 @@ static void check_serve(struct ens *e, unsigned who, uint64_t epoch)
 	if (s->z.role == ZAB_LEADING) {
 		e->leaders++;
 		if (epoch >= 1024 || e->epoch_leader[epoch])
-			broken(e, who, "a second leader of one epoch", epoch);
+			ens_broken(e, who, "a second leader of one epoch", epoch);
 		else
 			e->epoch_leader[epoch] = (int64_t)who + 1;
 		if (s->applied < e->order_n)
-			broken(e, who, "leads without a committed transaction",
-			       e->order[s->applied].zxid);
+			ens_broken(e, who, "leads without a committed transaction",
+				   e->order[s->applied].zxid);
 	}
 	for (uint32_t i = 0; i < s->applied; i++)
 		check_applied(e, who, i);
@@ -119,17 +108,17 @@ static struct ens_event *later(struct ens *e, enum ens_event_kind kind, unsigned
 			e->events_end = i + 1;
 		return &e->event[i];
 	}
-	impossible("too many events");
+	ens_impossible("too many events");
 }
 
 static uint64_t disk_ns(struct ens *e, unsigned who)
 {
-	return e->now_ns + (e->server[who].slow ? 50 + draw(e, 200) : 1 + draw(e, 8)) * ms;
+	return e->now_ns + (e->server[who].slow ? 50 + ens_draw(e, 200) : 1 + ens_draw(e, 8)) * ms;
 }
 
 /* ---- connections ---- */
 
-static void drop_items(struct ens_conn *c, int to)
+void ens_drop_items(struct ens_conn *c, int to)
 {
 	while (c->head[to] != c->tail[to]) {
 		struct ens_item *it = &c->item[to][c->head[to]++ % ENS_QUEUE_MAX];
@@ -144,12 +133,12 @@ static void end_closed(struct ens *e, struct ens_conn *c, int end, bool tell)
 	int other = !end;
 
 	c->up[end] = false;
-	drop_items(c, end);
+	ens_drop_items(c, end);
 	if (!c->up[other]) {
-		drop_items(c, other);
+		ens_drop_items(c, other);
 		c->used = false;
 	} else if (tell && !c->silent && !c->down_ns[other]) {
-		c->down_ns[other] = e->now_ns + (1 + draw(e, 10)) * ms;
+		c->down_ns[other] = e->now_ns + (1 + ens_draw(e, 10)) * ms;
 	}
 }
 
@@ -167,7 +156,7 @@ static struct ens_conn *conn_of(struct ens *e, unsigned who, uint32_t link, int 
 
 static struct ens_item *put_item(struct ens *e, struct ens_conn *c, int to)
 {
-	uint64_t due = e->now_ns + (1 + draw(e, 5)) * ms;
+	uint64_t due = e->now_ns + (1 + ens_draw(e, 5)) * ms;
 	struct ens_item *it;
 
 	/* the window of the connection: zab.room keeps it from filling up */
@@ -202,7 +191,7 @@ static void transmit(struct ens *e, struct ens_conn *c, int to, const struct zab
 
 static void run_effects(struct ens *e, unsigned who);
 
-static void crash(struct ens *e, unsigned who)
+void ens_crash(struct ens *e, unsigned who)
 {
 	struct ens_server *s = &e->server[who];
 	uint32_t survive = s->disk.synced;
@@ -211,17 +200,17 @@ static void crash(struct ens *e, unsigned who)
 		return;
 	e->crashes++;
 	if (s->disk.n > survive) /* some of it may have reached the disk all the same */
-		survive += (uint32_t)draw(e, s->disk.n - survive + 1);
+		survive += (uint32_t)ens_draw(e, s->disk.n - survive + 1);
 	s->disk.n = s->disk.synced = survive;
 	s->up = s->serving = false;
 	s->generation++;
-	s->restart_ns = e->now_ns + (100 + draw(e, 3000)) * ms;
+	s->restart_ns = e->now_ns + (100 + ens_draw(e, 3000)) * ms;
 	zab_fini(&s->z);
 	for (unsigned i = 0; i < ENS_CONNS_MAX; i++)
 		for (int k = 0; k < 2; k++)
 			if (e->conn[i].used && e->conn[i].up[k] && e->conn[i].end[k] == who) {
 				/* a stack that dies with its process says nothing */
-				e->conn[i].silent = e->conn[i].silent || chance(e, 500);
+				e->conn[i].silent = e->conn[i].silent || ens_chance(e, 500);
 				end_closed(e, &e->conn[i], k, true);
 			}
 }
@@ -283,9 +272,9 @@ static void notify(struct ens *e, unsigned who, unsigned to)
 {
 	struct ens_event *v;
 
-	if (e->cut[who][to] || (e->now_ns < e->faults_end_ns && chance(e, 100)))
+	if (e->cut[who][to] || (e->now_ns < e->faults_end_ns && ens_chance(e, 100)))
 		return;
-	v = later(e, ENS_NOTIFY, to, e->now_ns + (1 + draw(e, 10)) * ms);
+	v = later(e, ENS_NOTIFY, to, e->now_ns + (1 + ens_draw(e, 10)) * ms);
 	v->sid = (int64_t)who + 1;
 	v->note = e->server[who].told[to];
 	zab_delivered(&e->server[who].z);
@@ -312,7 +301,7 @@ static void carry_out(struct ens *e, unsigned who, const struct zab_effect *f)
 		break;
 	case ZAB_DO_DIAL:
 		s->dialling = f->sid;
-		later(e, ENS_DIAL, who, e->now_ns + (1 + draw(e, 10)) * ms)->sid = f->sid;
+		later(e, ENS_DIAL, who, e->now_ns + (1 + ens_draw(e, 10)) * ms)->sid = f->sid;
 		break;
 	case ZAB_DO_CLOSE:
 		c = conn_of(e, who, f->link, &end);
@@ -385,8 +374,8 @@ static void run_effects(struct ens *e, unsigned who)
 				pong_zxid = f.packet.zxid;
 			}
 			carry_out(e, who, &f);
-			if (e->now_ns < e->faults_end_ns && chance(e, 1) && chance(e, 300))
-				crash(e, who);
+			if (e->now_ns < e->faults_end_ns && ens_chance(e, 1) && ens_chance(e, 300))
+				ens_crash(e, who);
 		}
 		if (!s->up || (!n && !pong))
 			break;
@@ -422,7 +411,7 @@ static void after_effects(struct ens *e, unsigned who)
 	}
 }
 
-static void settle(struct ens *e, unsigned who)
+void ens_settle(struct ens *e, unsigned who)
 {
 	run_effects(e, who);
 	after_effects(e, who);
@@ -430,9 +419,47 @@ static void settle(struct ens *e, unsigned who)
 
 /* ---- what happens at its time ---- */
 
-static void boot(struct ens *e, unsigned who)
+/* Election connections come and go with what they could carry. */
+struct ens_side {
+	struct ens *e;
+	unsigned who;
+};
+
+static bool absent(void *ctx, int64_t sid)
+{
+	const struct ens_side *side = ctx;
+	unsigned to = (unsigned)sid - 1;
+
+	return !side->e->server[to].up || side->e->cut[to][side->who];
+}
+
+bool ens_paused(const struct ens *e, unsigned who)
+{
+	return e->server[who].pause_ns > e->now_ns;
+}
+
+/* Recovery replays from some snapshot on. */
+static void replay(struct ens *e, unsigned who, const struct zab_conf *c, struct history *h)
 {
 	struct ens_server *s = &e->server[who];
+	uint32_t at = s->disk.n ? (uint32_t)ens_draw(e, s->disk.n) : 0;
+	uint8_t txn[TXN_BYTES] = {0};
+
+	if (history_init(h, &s->mem, c->history_entries, c->history_bytes, 0) != ZK_EOK)
+		ens_impossible("no memory");
+	for (; at < s->disk.n; at++) {
+		memcpy(txn, &s->disk.log[at].id, sizeof(uint64_t));
+		if (s->disk.log[at].zxid > s->disk.purged)
+			history_replay(h, s->disk.log[at].zxid, zk_span_of(txn, TXN_BYTES),
+				       e->now_ns);
+	}
+}
+
+void ens_boot(struct ens *e, unsigned who)
+{
+	static struct ens_side side[ENS_SERVERS_MAX];
+	struct ens_server *s = &e->server[who];
+	struct history replayed;
 	struct zab_conf c = {.sid = (int64_t)who + 1,
 			     .observer = who >= e->voters,
 			     .now = &e->members,
@@ -440,23 +467,31 @@ static void boot(struct ens *e, unsigned who)
 			     .tick_ms = TICK_MS,
 			     .init_limit = INIT_LIMIT,
 			     .sync_limit = SYNC_LIMIT,
-			     .settle_ms = 50,
-			     .history_entries = 32,
-			     .history_bytes = 32 * TXN_BYTES + 64,
-			     .data_max = 4096};
+			     .settle_ms = 100,
+			     .settle_fast_ms = who % 2 ? 20 : 0,
+			     .absent = absent,
+			     .absent_ctx = &side[who],
+			     .heartbeat_ms = s->beats ? 40 : 0,
+			     .heartbeat_timeout_ms = 250,
+			     .history_entries = e->small_history ? 16 : 32,
+			     .history_bytes = (e->small_history ? 12 : 32) * TXN_BYTES + 60,
+			     .data_max = 2 * TXN_BYTES};
 	struct zab_disk d = {.last_zxid = s->disk.n ? s->disk.log[s->disk.n - 1].zxid : 0,
 			     .accepted_epoch = s->disk.accepted,
-			     .current_epoch = s->disk.current};
+			     .current_epoch = s->disk.current,
+			     .replayed = &replayed};
 
+	side[who] = (struct ens_side){e, who};
 	s->up = true;
 	s->serving = s->loading = false;
 	s->sync_ns = 0;
 	memset(s->has_told, 0, sizeof(s->has_told));
 	s->applied = s->disk.n; /* recovery replays all that is there */
 	zk_mem_init_heap(&s->mem, 0);
+	replay(e, who, &c, &replayed);
 	if (zab_init(&s->z, &c, &d, e->now_ns) != ZK_EOK)
-		impossible("no memory");
-	settle(e, who);
+		ens_impossible("no memory");
+	ens_settle(e, who);
 }
 
 static void on_dial(struct ens *e, unsigned who, int64_t sid)
@@ -468,6 +503,17 @@ static void on_dial(struct ens *e, unsigned who, int64_t sid)
 
 	if (s->z.phase != ZAB_PHASE_DIALLING)
 		return;
+	if (l->up && ens_paused(e, to)) { /* nobody accepts */
+		later(e, ENS_DIAL, who, e->now_ns + 20 * ms)->sid = sid;
+		return;
+	}
+	/* a port that is open all the time */
+	if (l->up && l->z.role != ZAB_LEADING && ens_chance(e, 500)) {
+		if (zab_link_up(&s->z, ZAB_LINK_LEADER, e->now_ns))
+			ens_settle(e, who);
+		if (!s->up)
+			return;
+	}
 	while (link < ZAB_LINKS_MAX && conn_of(e, to, link, &end))
 		link++;
 	if (l->up && !e->cut[who][to] && !e->cut[to][who] && l->z.role == ZAB_LEADING &&
@@ -482,24 +528,26 @@ static void on_dial(struct ens *e, unsigned who, int64_t sid)
 					       .link = {ZAB_LINK_LEADER, link},
 					       .up = {true, true}};
 			if (!zab_link_up(&l->z, link, e->now_ns))
-				impossible("a leader takes every learner");
-			settle(e, to);
+				ens_impossible("a leader takes every learner");
+			ens_settle(e, to);
 			if (zab_link_up(&s->z, ZAB_LINK_LEADER, e->now_ns))
-				settle(e, who);
+				ens_settle(e, who);
 			return;
 		}
-		impossible("too many connections");
+		ens_impossible("too many connections");
 	}
 	zab_link_down(&s->z, ZAB_LINK_LEADER, e->now_ns);
-	settle(e, who);
+	ens_settle(e, who);
 }
 
-static void on_event(struct ens *e, struct ens_event *v)
+void ens_on_event(struct ens *e, struct ens_event *v)
 {
 	struct ens_event ev = *v;
 	unsigned who = ev.server;
 	struct ens_server *s = &e->server[who];
 
+	if (s->up && ens_paused(e, who))
+		return;
 	v->used = false;
 	if (!s->up || (ev.kind != ENS_NOTIFY && ev.generation != s->generation))
 		return;
@@ -534,10 +582,19 @@ static void on_event(struct ens *e, struct ens_event *v)
 		zab_snap_loaded(&s->z, ev.zxid, e->now_ns);
 		break;
 	}
-	settle(e, who);
+	ens_settle(e, who);
 }
 
-static void on_synced(struct ens *e, unsigned who)
+void ens_tell_applied(struct ens *e, unsigned who)
+{
+	struct ens_server *s = &e->server[who];
+
+	s->keep_ns = e->now_ns + (1 + ens_draw(e, s->slow ? 200 : 20)) * ms;
+	if (s->applied)
+		zab_keep(&s->z, s->disk.log[s->applied - 1].zxid);
+}
+
+void ens_on_synced(struct ens *e, unsigned who)
 {
 	struct ens_server *s = &e->server[who];
 
@@ -549,7 +606,7 @@ static void on_synced(struct ens *e, unsigned who)
 	start_sync(e, who);
 	if (s->disk.synced && !(s->z.busy & (ZAB_BUSY_TRUNCATE | ZAB_BUSY_SNAP))) {
 		zab_durable(&s->z, s->disk.log[s->disk.synced - 1].zxid, e->now_ns);
-		settle(e, who);
+		ens_settle(e, who);
 	}
 }
 
@@ -573,7 +630,8 @@ static bool deliver(struct ens *e, struct ens_conn *c, int to)
 	struct ens_server *s = &e->server[who];
 	struct ens_item *it = &c->item[to][c->head[to] % ENS_QUEUE_MAX], item;
 
-	if (c->head[to] == c->tail[to] || it->due_ns > e->now_ns || !c->up[to])
+	if (c->head[to] == c->tail[to] || it->due_ns > e->now_ns || !c->up[to] ||
+	    ens_paused(e, who))
 		return false;
 	if (it->tree ? !s->loading : !zab_link_reads(&s->z, c->link[to]))
 		return false;
@@ -583,28 +641,40 @@ static bool deliver(struct ens *e, struct ens_conn *c, int to)
 		take_tree(e, who, &item);
 	} else {
 		zab_packet(&s->z, c->link[to], &item.packet, e->now_ns);
-		settle(e, who);
+		ens_settle(e, who);
 	}
 	free(item.bytes);
 	free(item.tree);
 	return true;
 }
 
-/* The leader's end: more of its files, and how much the connection takes. */
+/* How much the connection takes from this end. */
+static void tell_room(struct ens *e, struct ens_conn *c, int end)
+{
+	enum { WINDOW = 20 * TXN_BYTES };
+	unsigned who = c->end[end];
+	struct ens_server *s = &e->server[who];
+	uint32_t waits = c->tail[!end] - c->head[!end];
+	size_t room = waits < ENS_QUEUE_MAX / 8 ? WINDOW : 0, known;
+
+	if (!c->up[end] || !s->up || ens_paused(e, who))
+		return;
+	known = s->z.link[c->link[end]].room;
+	if (known > WINDOW || (room && !known)) {
+		zab_link_room(&s->z, c->link[end], room, e->now_ns);
+		ens_settle(e, who);
+	}
+}
+
+/* The leader's end: more of its files. */
 static void feed(struct ens *e, struct ens_conn *c)
 {
 	unsigned who = c->end[1];
 	struct ens_server *s = &e->server[who];
 	uint8_t txn[TXN_BYTES] = {0};
-	size_t room;
 
-	if (!c->up[1] || !s->up)
+	if (!c->up[1] || !s->up || ens_paused(e, who))
 		return;
-	room = c->tail[0] - c->head[0] < ENS_QUEUE_MAX / 8 ? 20 * TXN_BYTES : 0;
-	if (room && !s->z.link[c->link[1]].room) {
-		zab_link_room(&s->z, c->link[1], room, e->now_ns);
-		settle(e, who);
-	}
 	for (unsigned burst = 0; c->used && c->up[1] && s->up && c->feed_at && burst < 8; burst++) {
 		uint32_t at = (uint32_t)c->feed_at - 1;
 		const struct ens_txn *t = &s->disk.log[at];
@@ -616,7 +686,7 @@ static void feed(struct ens *e, struct ens_conn *c)
 			memcpy(txn, &t->id, sizeof(t->id));
 			if (!zab_file_txn(&s->z, c->link[1], t->zxid, zk_span_of(txn, TXN_BYTES),
 					  e->now_ns)) {
-				settle(e, who);
+				ens_settle(e, who);
 				break;
 			}
 			c->feed_at++;
@@ -624,257 +694,28 @@ static void feed(struct ens *e, struct ens_conn *c)
 			c->feed_at = 0;
 			zab_file_end(&s->z, c->link[1], true, e->now_ns);
 		}
-		settle(e, who);
+		ens_settle(e, who);
 	}
 }
 
-static void serve_conn(struct ens *e, struct ens_conn *c)
+void ens_serve_conn(struct ens *e, struct ens_conn *c)
 {
 	for (int k = 0; k < 2 && c->used; k++) {
 		unsigned who = c->end[k];
 
 		for (unsigned i = 0; i < 16 && c->used && deliver(e, c, k); i++)
 			;
-		if (c->used && c->up[k] && c->down_ns[k] && e->now_ns >= c->down_ns[k] &&
-		    c->head[k] == c->tail[k]) {
+		if (c->used && c->up[k] && !ens_paused(e, who) && c->down_ns[k] &&
+		    e->now_ns >= c->down_ns[k] && c->head[k] == c->tail[k]) {
 			uint32_t link = c->link[k];
 
 			end_closed(e, c, k, false);
 			zab_link_down(&e->server[who].z, link, e->now_ns);
-			settle(e, who);
+			ens_settle(e, who);
 		}
 	}
+	for (int k = 0; k < 2 && c->used; k++)
+		tell_room(e, c, k);
 	if (c->used)
 		feed(e, c);
-}
-
-/* ---- load and faults ---- */
-
-static void load(struct ens *e)
-{
-	uint8_t txn[TXN_BYTES] = {0};
-
-	e->next_load_ns = e->now_ns + (1 + draw(e, 30)) * ms;
-	for (unsigned i = 0; i < e->n; i++) {
-		struct ens_server *s = &e->server[i];
-		uint64_t zxid = s->up && s->serving ? zab_next_zxid(&s->z) : 0;
-
-		if (!zxid || s->disk.n > ENS_TXNS_MAX - 64)
-			continue;
-		e->next_id++;
-		memcpy(txn, &e->next_id, sizeof(e->next_id));
-		if (zab_propose(&s->z, zxid, zk_span_of(txn, TXN_BYTES), e->now_ns) == ZK_EOK)
-			settle(e, i);
-	}
-}
-
-static void break_conn(struct ens *e)
-{
-	struct ens_conn *c = &e->conn[draw(e, ENS_CONNS_MAX)];
-
-	if (!c->used)
-		return;
-	e->breaks++;
-	if (chance(e, 300)) {
-		c->silent = true;
-		return;
-	}
-	for (int k = 0; k < 2; k++)
-		if (c->up[k] && !c->down_ns[k])
-			c->down_ns[k] = e->now_ns + (1 + draw(e, 20)) * ms;
-}
-
-static void fault(struct ens *e)
-{
-	unsigned a = (unsigned)draw(e, e->n), b = (unsigned)draw(e, e->n);
-
-	e->next_fault_ns = e->now_ns + (20 + draw(e, 900)) * ms;
-	switch (draw(e, 9)) {
-	case 0:
-	case 1:
-		crash(e, a);
-		break;
-	case 2:
-		break_conn(e);
-		break;
-	case 3: /* one way */
-		e->cut[a][b] = a != b;
-		e->partitions++;
-		break;
-	case 4: /* a from everybody */
-		for (unsigned i = 0; i < e->n; i++)
-			e->cut[a][i] = e->cut[i][a] = i != a;
-		e->partitions++;
-		break;
-	case 5:
-	case 6:
-		memset(e->cut, 0, sizeof(e->cut));
-		break;
-	case 7:
-		e->server[a].slow = !e->server[a].slow;
-		break;
-	case 8:
-		if (e->server[a].applied)
-			e->server[a].disk.purged =
-				e->server[a].disk.log[draw(e, e->server[a].applied)].zxid;
-		break;
-	}
-}
-
-static void calm(struct ens *e)
-{
-	memset(e->cut, 0, sizeof(e->cut));
-	for (unsigned i = 0; i < e->n; i++)
-		e->server[i].slow = false;
-}
-
-/* ---- the run ---- */
-
-static void earlier(uint64_t *next, uint64_t t)
-{
-	if (t < *next)
-		*next = t;
-}
-
-static uint64_t next_ns(const struct ens *e)
-{
-	uint64_t next = e->next_load_ns;
-
-	if (e->now_ns < e->faults_end_ns)
-		earlier(&next, e->next_fault_ns);
-	for (unsigned i = 0; i < e->n; i++) {
-		const struct ens_server *s = &e->server[i];
-
-		if (!s->up)
-			earlier(&next, s->restart_ns);
-		else
-			earlier(&next, zab_next_ns(&s->z));
-		if (s->up && s->sync_ns)
-			earlier(&next, s->sync_ns);
-	}
-	for (uint32_t i = 0; i < e->events_end; i++)
-		if (e->event[i].used)
-			earlier(&next, e->event[i].due_ns);
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++) {
-		const struct ens_conn *c = &e->conn[i];
-
-		for (int k = 0; c->used && k < 2; k++) {
-			if (c->head[k] != c->tail[k])
-				earlier(&next, c->item[k][c->head[k] % ENS_QUEUE_MAX].due_ns);
-			if (c->down_ns[k] && c->up[k])
-				earlier(&next, c->down_ns[k]);
-		}
-	}
-	/* what waits for a reader is looked at again soon */
-	return next > e->now_ns ? next : e->now_ns + ms / 4;
-}
-
-static void step(struct ens *e)
-{
-	for (unsigned i = 0; i < e->n; i++) {
-		struct ens_server *s = &e->server[i];
-
-		if (!s->up && e->now_ns >= s->restart_ns)
-			boot(e, i);
-		if (s->up && s->sync_ns && e->now_ns >= s->sync_ns)
-			on_synced(e, i);
-		if (s->up && e->now_ns >= zab_next_ns(&s->z)) {
-			zab_tick(&s->z, e->now_ns);
-			settle(e, i);
-		}
-	}
-	for (uint32_t i = 0; i < e->events_end && !e->failed; i++)
-		if (e->event[i].used && e->now_ns >= e->event[i].due_ns)
-			on_event(e, &e->event[i]);
-	while (e->events_end && !e->event[e->events_end - 1].used)
-		e->events_end--;
-	for (unsigned i = 0; i < ENS_CONNS_MAX && !e->failed; i++)
-		if (e->conn[i].used)
-			serve_conn(e, &e->conn[i]);
-	if (e->now_ns >= e->next_load_ns)
-		load(e);
-	if (e->now_ns < e->faults_end_ns && e->now_ns >= e->next_fault_ns)
-		fault(e);
-}
-
-static void add_counters(struct ens *e)
-{
-	for (unsigned i = 0; i < e->n; i++) {
-		const struct zab_counters *c = &e->server[i].z.count;
-
-		e->count.diffs += c->diffs;
-		e->count.truncs += c->truncs;
-		e->count.snaps += c->snaps;
-		e->count.file_syncs += c->file_syncs;
-		e->count.timeouts += c->timeouts;
-		e->count.bad_packets += c->bad_packets;
-	}
-}
-
-/* The faults are over for long: everybody serves, and the same. */
-static void check_calm(struct ens *e, uint32_t order_before)
-{
-	for (unsigned i = 0; i < e->n && !e->failed; i++)
-		if (!e->server[i].up || !e->server[i].serving)
-			broken(e, i, "does not serve though all is well", 0);
-	if (!e->failed && e->order_n <= order_before && e->order_n < ENS_TXNS_MAX - 64)
-		broken(e, 0, "nothing is committed though all is well", 0);
-	for (unsigned i = 0; i < e->n && !e->failed; i++)
-		if (e->server[i].applied + 64 < e->order_n)
-			broken(e, i, "is far behind though all is well", 0);
-}
-
-static void clean_up(struct ens *e)
-{
-	for (unsigned i = 0; i < e->n; i++)
-		if (e->server[i].up)
-			zab_fini(&e->server[i].z);
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++)
-		if (e->conn[i].used) {
-			drop_items(&e->conn[i], 0);
-			drop_items(&e->conn[i], 1);
-		}
-}
-
-bool ens_run(struct ens *e, uint64_t seed, enum ens_naive naive)
-{
-	char text[256];
-	size_t at = 0;
-	const char *why;
-	unsigned line;
-	uint32_t before = 0;
-	uint64_t end_ns;
-
-	memset(e, 0, sizeof(*e));
-	e->seed = seed;
-	e->rng = seed * UINT64_C(2654435761) + UINT64_C(88172645463325252);
-	e->naive = naive;
-	e->voters = 3 + 2 * (unsigned)(draw(e, 6) / 3 + !draw(e, 8));
-	e->n = e->voters + !draw(e, 3);
-	e->now_ns = 1000 * ms;
-	e->faults_end_ns = e->now_ns + FAULTS_MS * ms;
-	end_ns = e->faults_end_ns + CALM_MS * ms;
-	for (unsigned i = 1; i <= e->n; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "server.%u=h:2:3%s\n", i,
-				       i > e->voters ? ":observer" : "");
-	if (zab_members_parse(zk_span_str(text), &e->members, &why, &line) != ZK_EOK)
-		impossible("configuration");
-	for (unsigned i = 0; i < e->n; i++)
-		boot(e, i);
-	while (!e->failed && e->now_ns < end_ns) {
-		bool faults = e->now_ns < e->faults_end_ns;
-
-		e->now_ns = next_ns(e);
-		if (faults && e->now_ns >= e->faults_end_ns)
-			calm(e);
-		if (e->now_ns < end_ns - CALM_MS * ms / 2)
-			before = e->order_n;
-		step(e);
-		e->digest = e->digest * 31 + e->order_n + e->now_ns;
-	}
-	if (!e->failed)
-		check_calm(e, before);
-	add_counters(e);
-	clean_up(e);
-	return !e->failed;
 }

@@ -77,6 +77,9 @@ struct ens_server {
 	uint64_t sync_ns, restart_ns;
 	uint32_t sync_n; /* what the fsync under way covers */
 	bool slow;
+	bool beats;        /* has heartbeats; else as Apache's */
+	uint64_t pause_ns; /* its process is stopped until then */
+	uint64_t keep_ns;  /* when it tells how far it has applied */
 	bool loading;
 	uint64_t load_zxid;
 };
@@ -109,10 +112,12 @@ struct ens {
 	uint32_t order_n;
 	int64_t epoch_leader[1024];
 	uint64_t next_id;
+	bool small_history;
 	bool failed;
 	char why[ENS_WHY_MAX];
 	/* what happened */
-	uint64_t crashes, breaks, partitions, commits, leaders, digest;
+	uint64_t crashes, breaks, partitions, pauses, commits, leaders, digest;
+	uint64_t full; /* a history had no room */
 	struct zab_counters count;
 };
 

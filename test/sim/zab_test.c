@@ -38,6 +38,8 @@ static bool run_seed(uint64_t seed, struct zab_counters *total)
 	total->truncs += world.count.truncs;
 	total->snaps += world.count.snaps;
 	total->file_syncs += world.count.file_syncs;
+	total->silences += world.count.silences;
+	total->pauses += world.count.pauses;
 	return ok;
 }
 
@@ -50,11 +52,15 @@ static void every_seed_keeps_the_promises(void **state)
 	for (uint64_t s = from; s < from + n; s++)
 		failed += !run_seed(s, &total);
 	print_message("seeds %" PRIu64 " to %" PRIu64 ": DIFF %" PRIu64 ", TRUNC %" PRIu64
-		      ", SNAP %" PRIu64 ", from files %" PRIu64 "\n",
-		      from, from + n - 1, total.diffs, total.truncs, total.snaps, total.file_syncs);
+		      ", SNAP %" PRIu64 ", from files %" PRIu64 ", silences %" PRIu64
+		      ", pauses forgiven %" PRIu64 "\n",
+		      from, from + n - 1, total.diffs, total.truncs, total.snaps, total.file_syncs,
+		      total.silences, total.pauses);
 	assert_int_equal(failed, 0);
-	if (n >= DEFAULT_SEEDS)
+	if (n >= DEFAULT_SEEDS) {
 		assert_true(total.diffs && total.truncs && total.snaps && total.file_syncs);
+		assert_true(total.silences && total.pauses);
+	}
 }
 
 /* A checker that never fails proves nothing. */

@@ -35,6 +35,7 @@ struct world {
 	bool cut[N_MAX + 1][N_MAX + 1];
 	int n;
 	unsigned loss; /* percent */
+	uint32_t settle_fast_ms;
 	uint64_t now_ns, rng;
 };
 
@@ -69,6 +70,13 @@ static void on_connect_all(void *ctx)
 	((struct peer *)ctx)->sent = true;
 }
 
+static bool on_absent(void *ctx, int64_t sid)
+{
+	const struct peer *p = ctx;
+
+	return !p->w->peer[sid].up;
+}
+
 static void boot(struct world *w, int sid)
 {
 	struct peer *p = &w->peer[sid];
@@ -76,7 +84,8 @@ static void boot(struct world *w, int sid)
 	struct elect_conf c = {.sid = sid,
 			       .observer = observer,
 			       .now = &w->m,
-			       .io = {p, on_send, on_delivered, on_connect_all}};
+			       .settle_fast_ms = w->settle_fast_ms,
+			       .io = {p, on_send, on_delivered, on_connect_all, on_absent}};
 
 	p->w = w;
 	p->up = true;
@@ -250,6 +259,46 @@ static void waits_only_for_who_could_know_better(void **state)
 	assert_int_equal(leader_of(&w, 1), 2);
 }
 
+/* Nobody waits long for who is known to be away; for who is only late, as before. */
+static void absent_voters_are_not_waited_for(void **state)
+{
+	struct world w;
+	struct zab_notification n = {.state = ZAB_LOOKING, .leader = 5, .zxid = 9, .round = 1};
+
+	(void)state;
+	plain(&w, 3, 1);
+	w.settle_fast_ms = 30;
+	for (int i = 1; i <= 2; i++)
+		boot(&w, i);
+	run(&w, w.now_ns + 100 * ms);
+	assert_int_equal(leader_of(&w, 1), 2);
+	/* the third is there and says nothing yet */
+	plain(&w, 3, 1);
+	w.settle_fast_ms = 30;
+	w.cut[3][1] = w.cut[3][2] = true;
+	for (int i = 1; i <= 3; i++)
+		boot(&w, i);
+	run(&w, w.now_ns + 150 * ms);
+	assert_int_equal(w.peer[2].e.state, ZAB_LOOKING);
+	/* the leader that was lost counts as away until it speaks, whatever its connection says */
+	for (int spoken = 0; spoken < 2; spoken++) {
+		plain(&w, 3, 1);
+		w.settle_fast_ms = 30;
+		boot(&w, 1);
+		w.peer[3].up = true;
+		elect_suspect(&w.peer[1].e, 3);
+		elect_start(&w.peer[1].e, 9, 0, w.now_ns);
+		n = (struct zab_notification){.state = ZAB_LOOKING, .zxid = 9};
+		n.round = w.peer[1].e.round;
+		n.leader = 1;
+		if (spoken)
+			elect_receive(&w.peer[1].e, 3, &n, w.now_ns);
+		n.leader = 2;
+		assert_false(elect_receive(&w.peer[1].e, 2, &n, w.now_ns));
+		assert_int_equal(elect_tick(&w.peer[1].e, w.now_ns + 31 * ms), !spoken);
+	}
+}
+
 static void who_comes_late_follows(void **state)
 {
 	struct world w;
@@ -368,6 +417,7 @@ static void many_worlds(void **state)
 
 		plain(&w, n, seed);
 		w.loss = (unsigned)draw(&w, 4) * 10;
+		w.settle_fast_ms = seed % 2 ? 30 : 0;
 		for (int i = 1; i <= n; i++) {
 			w.peer[i].epoch = (int64_t)draw(&w, 3);
 			w.peer[i].zxid = w.peer[i].epoch << 32 | (int64_t)draw(&w, 3);
@@ -406,6 +456,7 @@ int main(void)
 		cmocka_unit_test(alone),
 		cmocka_unit_test(newest_history_wins),
 		cmocka_unit_test(waits_only_for_who_could_know_better),
+		cmocka_unit_test(absent_voters_are_not_waited_for),
 		cmocka_unit_test(who_comes_late_follows),
 		cmocka_unit_test(leader_must_say_so),
 		cmocka_unit_test(minority_finds_nobody),

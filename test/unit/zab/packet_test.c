@@ -229,12 +229,48 @@ static void notification_forms(void **state)
 			 ZK_EINVAL);
 }
 
+/* Behind what others read: whoever knows nothing of it sees what he always saw. */
+static void beat(void **state)
+{
+	uint8_t bytes[ZAB_INFO_BYTES + ZAB_BEAT_BYTES];
+	struct jute_out out = jute_out_of(bytes, sizeof(bytes));
+	struct zab_learner_info li;
+	struct zab_beat b = {40, 250}, got;
+	struct zk_span all = zk_span_of(bytes, sizeof(bytes));
+
+	(void)state;
+	zab_learner_info_put(&out, 7, 3);
+	zab_beat_put(&out, &b);
+	assert_false(out.full);
+	assert_int_equal(jute_out_len(&out), sizeof(bytes));
+	assert_int_equal(zab_learner_info_get(all, &li), ZK_EOK);
+	assert_int_equal(li.config_version, 3);
+	assert_true(zab_beat_get(all, ZAB_INFO_BYTES, &got));
+	assert_int_equal(got.every_ms, 40);
+	assert_int_equal(got.timeout_ms, 250);
+	for (uint32_t n = 0; n < all.n; n++)
+		assert_false(zab_beat_get(zk_span_of(bytes, n), ZAB_INFO_BYTES, &got));
+	assert_false(zab_beat_get((struct zk_span){NULL, 0}, ZAB_LEADERINFO_BYTES, &got));
+	bytes[ZAB_INFO_BYTES]++; /* another magic */
+	assert_false(zab_beat_get(all, ZAB_INFO_BYTES, &got));
+	/* never, slower than the patience, too patient */
+	for (unsigned i = 0; i < 3; i++) {
+		b = i == 0   ? (struct zab_beat){0, 250}
+		    : i == 1 ? (struct zab_beat){250, 250}
+			     : (struct zab_beat){40, ZAB_BEAT_MAX_MS + 1};
+		out = jute_out_of(bytes, ZAB_BEAT_BYTES);
+		zab_beat_put(&out, &b);
+		assert_false(zab_beat_get(zk_span_of(bytes, ZAB_BEAT_BYTES), 0, &got));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(captured),     cmocka_unit_test(bad_lengths),
 		cmocka_unit_test(learner_info), cmocka_unit_test(hello),
 		cmocka_unit_test(notification), cmocka_unit_test(notification_forms),
+		cmocka_unit_test(beat),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

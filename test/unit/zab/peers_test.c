@@ -315,6 +315,42 @@ static void after_a_restart(void **state)
 	assert_int_equal(joined(1, 3, &dialler), 1);
 }
 
+/* Known to be away: after a try that failed, or a connection that broke; not before, and not when
+ * it is back. */
+static void absent_peers(void **state)
+{
+	struct peers *p = &w.node[3].p;
+	struct pipe *pipe;
+	uint32_t link;
+
+	(void)state;
+	start();
+	assert_false(peers_absent(p, 1));
+	tell(3, 1, 7);
+	assert_false(peers_absent(p, 1));
+	for (link = 0; p->link[link].state != PEER_LINK_DIALLING; link++)
+		;
+	end_of(3, link, &pipe)->server = 0;
+	pipe->used = false;
+	peers_dialled(p, link, false, w.now_ns);
+	assert_true(peers_absent(p, 1));
+	tell(3, 1, 8);
+	assert_true(peers_absent(p, 1));
+	run();
+	check_heard(1, 3, 8);
+	assert_false(peers_absent(p, 1));
+	for (link = 0; p->link[link].state != PEER_LINK_UP; link++)
+		;
+	end_of(3, link, &pipe)->server = 0;
+	peers_closed(p, link, w.now_ns);
+	assert_true(peers_absent(p, 1));
+	run();
+	tell(1, 3, 9); /* a knock, and it is called back */
+	run();
+	assert_false(peers_absent(p, 1));
+	assert_false(peers_absent(&w.node[1].p, 3)); /* closing after a knock is no failure */
+}
+
 static void connects_to_voters(void **state)
 {
 	int dialler;
@@ -401,6 +437,7 @@ int main(void)
 		cmocka_unit_test(newest_waits),       cmocka_unit_test(after_a_restart),
 		cmocka_unit_test(connects_to_voters), cmocka_unit_test(nonsense_is_closed),
 		cmocka_unit_test(silence_times_out),  cmocka_unit_test(strangers_are_bounded),
+		cmocka_unit_test(absent_peers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,10 @@ static const struct zab_effect *sent(int32_t type, unsigned nth)
 	return NULL;
 }
 
+static struct zab_beat own_beat; /* of what boot() makes */
+static uint32_t peer_beat_ms;    /* of learners that come to lead() */
+static struct history *replayed;
+
 static void boot(int64_t sid, uint64_t last, uint64_t epoch)
 {
 	const char *why;
@@ -57,10 +61,15 @@ static void boot(int64_t sid, uint64_t last, uint64_t epoch)
 			     .tick_ms = 100,
 			     .init_limit = 10,
 			     .sync_limit = 5,
+			     .heartbeat_ms = own_beat.every_ms,
+			     .heartbeat_timeout_ms = own_beat.timeout_ms,
 			     .history_entries = 64,
 			     .history_bytes = 4096,
 			     .data_max = 1024};
-	struct zab_disk d = {.last_zxid = last, .accepted_epoch = epoch, .current_epoch = epoch};
+	struct zab_disk d = {.last_zxid = last,
+			     .accepted_epoch = epoch,
+			     .current_epoch = epoch,
+			     .replayed = replayed};
 
 	memset(&f, 0, sizeof(f));
 	f.now_ns = 1000 * ms;
@@ -70,6 +79,7 @@ static void boot(int64_t sid, uint64_t last, uint64_t epoch)
 					   &f.m, &why, &line),
 			 ZK_EOK);
 	assert_int_equal(zab_init(&f.z, &c, &d, f.now_ns), ZK_EOK);
+	zab_tick(&f.z, f.now_ns);
 	drain();
 }
 
@@ -148,9 +158,9 @@ static void propose_and_commit(uint64_t zxid)
 /* Leader 3 of epoch 2, everybody there; learner 1 on link 0, learner 2 on link 1 if @p both. */
 static void lead(uint64_t last, bool both)
 {
-	uint8_t info[20];
-	struct zab_packet p = {
-		.type = ZAB_FOLLOWERINFO, .zxid = epoch1, .data = zk_span_of(info, sizeof(info))};
+	uint8_t info[ZAB_INFO_BYTES + ZAB_BEAT_BYTES];
+	struct zab_packet p = {.type = ZAB_FOLLOWERINFO, .zxid = epoch1};
+	struct zab_beat beat = {peer_beat_ms, 10 * peer_beat_ms};
 
 	boot(3, last, 1);
 	notify(1, 3, last, 1);
@@ -160,6 +170,9 @@ static void lead(uint64_t last, bool both)
 		struct jute_out out = jute_out_of(info, sizeof(info));
 
 		zab_learner_info_put(&out, (int64_t)i + 1, 0);
+		if (peer_beat_ms)
+			zab_beat_put(&out, &beat);
+		p.data = zk_span_of(info, (uint32_t)jute_out_len(&out));
 		assert_true(zab_link_up(&f.z, i, f.now_ns));
 		zab_packet(&f.z, i, &p, f.now_ns);
 		drain();
@@ -417,6 +430,9 @@ static void proposals_are_bounded(void **state)
 	assert_int_equal(zxid, epoch2 + 65);
 	packet(0, ZAB_ACK, epoch2 + 64, NULL);
 	durable(epoch2 + 64);
+	/* ... and what is not applied here */
+	assert_int_equal(zab_propose(&f.z, zxid, zk_span_str("transaction"), f.now_ns), ZK_EAGAIN);
+	zab_keep(&f.z, epoch2 + 1);
 	propose(epoch2 + 65);
 	done();
 }
@@ -444,6 +460,307 @@ static void voter_with_a_later_epoch(void **state)
 	done();
 }
 
+static void at(uint64_t at_ms)
+{
+	f.now_ns = at_ms * ms;
+	zab_tick(&f.z, f.now_ns);
+	drain();
+}
+
+/* Tick whenever it is due, up to @p at_ms. */
+static void pass(uint64_t at_ms)
+{
+	while (zab_next_ns(&f.z) <= at_ms * ms && f.z.role != ZAB_LOOKING)
+		at((zab_next_ns(&f.z) + ms - 1) / ms);
+	at(at_ms);
+}
+
+static const struct zab_beat fast = {40, 250};
+
+/* Server 1 follows server 3, which has said @p beat behind its LEADERINFO (NULL: an Apache). */
+static void follow_until_uptodate(const struct zab_beat *beat)
+{
+	uint8_t data[ZAB_LEADERINFO_BYTES + ZAB_BEAT_BYTES];
+	struct jute_out out = jute_out_of(data, sizeof(data));
+	struct zab_packet p = {.type = ZAB_LEADERINFO, .zxid = epoch2};
+
+	boot(1, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	assert_true(zab_link_up(&f.z, ZAB_LINK_LEADER, f.now_ns));
+	drain();
+	assert_int_equal(sent(ZAB_FOLLOWERINFO, 0)->packet.data.n,
+			 own_beat.every_ms ? ZAB_INFO_BYTES + ZAB_BEAT_BYTES : ZAB_INFO_BYTES);
+	jute_put_i32(&out, ZAB_PROTOCOL);
+	if (beat)
+		zab_beat_put(&out, beat);
+	p.data = zk_span_of(data, (uint32_t)jute_out_len(&out));
+	zab_packet(&f.z, ZAB_LINK_LEADER, &p, f.now_ns);
+	drain();
+	written(ZAB_ACCEPTED_EPOCH);
+	packet(ZAB_LINK_LEADER, ZAB_DIFF, epoch1 + 9, NULL);
+	packet(ZAB_LINK_LEADER, ZAB_NEWLEADER, epoch2, "version=0");
+	written(ZAB_CURRENT_EPOCH);
+	packet(ZAB_LINK_LEADER, ZAB_UPTODATE, UINT64_MAX, NULL);
+	packet(ZAB_LINK_LEADER, ZAB_PING, epoch2, NULL);
+}
+
+/* Two of a kind: the leader is given up after the time they have agreed on. An Apache leader, or a
+ * server without heartbeats, has until syncLimit. */
+static void silent_leader(void **state)
+{
+	(void)state;
+	own_beat = fast;
+	follow_until_uptodate(&fast);
+	pass(1249);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(1251);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	assert_true(f.z.elect.suspects);
+	assert_int_equal(f.z.count.silences, 1);
+	done();
+	follow_until_uptodate(NULL);
+	pass(1499);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+	follow_until_uptodate(&fast);
+	pass(1499);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	done();
+}
+
+/* Bytes of a packet that is not complete yet are a sign of life too. */
+static void half_a_packet_is_no_silence(void **state)
+{
+	(void)state;
+	own_beat = fast;
+	follow_until_uptodate(&fast);
+	pass(1200);
+	zab_link_heard(&f.z, ZAB_LINK_LEADER, f.now_ns);
+	pass(1400);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(1500);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
+/* Who was stopped himself has no right to blame the others. */
+static void own_pause(void **state)
+{
+	(void)state;
+	own_beat = fast;
+	follow_until_uptodate(&fast);
+	pass(1040);
+	at(1900);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	assert_int_equal(f.z.count.pauses, 1);
+	pass(2149);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(2151);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
+/* Back-pressure: what is not applied stays, packets are left in the connection, and both sides know
+ * that nobody has died. */
+static void full_history_keeps_the_role(void **state)
+{
+	uint64_t zxid = epoch2;
+
+	(void)state;
+	own_beat = fast;
+	follow_until_uptodate(&fast);
+	while (zab_link_reads(&f.z, ZAB_LINK_LEADER)) {
+		assert_true(++zxid < epoch2 + 1000);
+		packet(ZAB_LINK_LEADER, ZAB_PROPOSAL, zxid, "transaction");
+		if (zab_link_reads(&f.z, ZAB_LINK_LEADER))
+			packet(ZAB_LINK_LEADER, ZAB_COMMIT, zxid, NULL);
+	}
+	assert_int_equal(history_after(&f.z.history, epoch1 + 9)->zxid, epoch2 + 1);
+	durable(zxid);
+	assert_false(zab_link_reads(&f.z, ZAB_LINK_LEADER));
+	at(1100);
+	assert_non_null(sent(ZAB_PING, 0));
+	pass(9000);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	zab_keep(&f.z, zxid + 100); /* no more than what is durable */
+	assert_true(zab_link_reads(&f.z, ZAB_LINK_LEADER));
+	packet(ZAB_LINK_LEADER, ZAB_COMMIT, zxid, NULL);
+	packet(ZAB_LINK_LEADER, ZAB_PROPOSAL, zxid + 1, "transaction");
+	assert_non_null(effect(ZAB_DO_LOG, 0));
+	assert_int_equal(f.z.history.keep, zxid);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
+/* Those that wait for a COMMIT fill it: only reading on can help. */
+static void full_of_uncommitted_reads_on(void **state)
+{
+	uint64_t zxid = epoch2;
+
+	(void)state;
+	follow_until_uptodate(NULL);
+	while (zxid < epoch2 + 64)
+		packet(ZAB_LINK_LEADER, ZAB_PROPOSAL, ++zxid, "transaction");
+	durable(zxid);
+	packet(ZAB_LINK_LEADER, ZAB_COMMIT, epoch2 + 1, NULL);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	zab_keep(&f.z, epoch2 + 1);
+	packet(ZAB_LINK_LEADER, ZAB_PROPOSAL, ++zxid, "transaction");
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	done();
+}
+
+/* The leader answers heartbeats' bytes with bytes, pings at their pace from NEWLEADER on, and lets
+ * its role go when it hears too few. */
+static void silent_followers(void **state)
+{
+	unsigned pings = 0;
+
+	(void)state;
+	own_beat = fast;
+	peer_beat_ms = 20; /* the slower of the two counts */
+	serve(epoch1 + 9);
+	assert_int_equal(f.z.link[0].beat.every_ms, 40);
+	assert_int_equal(f.z.link[0].beat.timeout_ms, 250);
+	packet(0, ZAB_ACK, epoch2, NULL); /* of UPTODATE */
+	for (uint64_t t = 1001; t < 1200; t++) {
+		at(t);
+		pings += sent(ZAB_PING, 0) != NULL;
+	}
+	assert_in_range(pings, 7, 8); /* every 40 ms, and every half tick of 100 ms */
+	packet(0, ZAB_PING, epoch2, NULL);
+	pass(1440);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	pass(1500);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+	peer_beat_ms = 0;
+}
+
+/* To an Apache learner nothing is different. */
+static void apache_learner_sees_apache(void **state)
+{
+	unsigned pings = 0;
+
+	(void)state;
+	own_beat = fast;
+	lead(epoch1 + 9, false);
+	assert_int_equal(sent(ZAB_LEADERINFO, 0)->packet.data.n, 4);
+	done();
+	serve(epoch1 + 9);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	for (uint64_t t = 1001; t < 1200; t++) {
+		at(t);
+		pings += sent(ZAB_PING, 0) != NULL;
+	}
+	assert_int_equal(pings, 3); /* half a tick of 100 ms */
+	at(1499);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
+/* A port that accepts and closes belongs to a server that does not lead yet. */
+static void leader_is_not_there_yet(void **state)
+{
+	(void)state;
+	boot(1, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(f.z.role, ZAB_FOLLOWING);
+		assert_non_null(effect(ZAB_DO_DIAL, 0));
+		if (i % 2) {
+			assert_true(zab_link_up(&f.z, ZAB_LINK_LEADER, f.now_ns));
+			drain();
+		}
+		zab_link_down(&f.z, ZAB_LINK_LEADER, f.now_ns);
+		drain();
+		if (f.z.dial_ns)
+			at(f.z.dial_ns / ms);
+	}
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	assert_in_range(f.now_ns / ms, 1500, 2000);
+	done();
+}
+
+/* The last zxid of an epoch: once it is decided and everybody knows, a new epoch; not later. */
+static void epoch_used_up(void **state)
+{
+	const uint64_t last = epoch2 + UINT32_MAX;
+
+	(void)state;
+	serve(epoch1 + 9);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	f.z.proposed = last - 1; /* four thousand million transactions later */
+	history_reset(&f.z.history, last - 1);
+	f.z.durable = f.z.link[0].proposed = f.z.link[0].committed = last - 1;
+	propose(last);
+	assert_int_equal(zab_next_zxid(&f.z), 0);
+	durable(last);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	packet(0, ZAB_ACK, last, NULL);
+	assert_int_equal(effect(ZAB_DO_COMMIT, 0)->zxid, last);
+	assert_non_null(sent(ZAB_COMMIT, 0));
+	assert_non_null(effect(ZAB_DO_LOOK, 0));
+	notify(1, 3, last, 2);
+	notify(2, 3, last, 2);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	assert_int_equal(f.z.epoch, 3);
+	done();
+}
+
+static void replay(struct history *h, uint64_t from, uint64_t to)
+{
+	for (; from <= to; from++)
+		history_replay(h, from, zk_span_str("transaction"), 0);
+}
+
+/* The committed log after a start is what recovery has replayed, without holes. */
+static void replayed_history(void **state)
+{
+	static struct zk_mem mem;
+	struct history h;
+	const uint64_t epoch3 = UINT64_C(3) << 32;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
+	replay(&h, epoch1 + 3, epoch1 + 9);
+	replay(&h, epoch2 + 1, epoch2 + 2);
+	replayed = &h;
+	boot(1, epoch2 + 2, 2);
+	assert_true(history_covers(&f.z.history, epoch1 + 2));
+	assert_false(history_covers(&f.z.history, epoch1 + 1));
+	assert_int_equal(history_after(&f.z.history, epoch1 + 9)->zxid, epoch2 + 1);
+	assert_int_equal(history_last(&f.z.history), epoch2 + 2);
+	zab_fini(&f.z);
+
+	/* what is before a hole is not good for anybody; the newest that fit are kept */
+	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
+	replay(&h, epoch1 + 3, epoch1 + 9);
+	replay(&h, epoch3 + 7, epoch3 + 200);
+	boot(1, epoch3 + 200, 3);
+	assert_true(history_covers(&f.z.history, epoch3 + 136));
+	assert_false(history_covers(&f.z.history, epoch3 + 135));
+	zab_fini(&f.z);
+
+	/* the state is newer than what was replayed */
+	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
+	replay(&h, epoch1 + 3, epoch1 + 9);
+	boot(1, epoch3, 3);
+	assert_false(history_covers(&f.z.history, epoch1 + 9));
+	assert_int_equal(history_last(&f.z.history), epoch3);
+	zab_fini(&f.z);
+	assert_int_equal(mem.used_bytes, 0);
+	replayed = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +776,16 @@ int main(void)
 		cmocka_unit_test(replies_wait_for_commits),
 		cmocka_unit_test(proposals_are_bounded),
 		cmocka_unit_test(voter_with_a_later_epoch),
+		cmocka_unit_test(silent_leader),
+		cmocka_unit_test(half_a_packet_is_no_silence),
+		cmocka_unit_test(own_pause),
+		cmocka_unit_test(full_history_keeps_the_role),
+		cmocka_unit_test(full_of_uncommitted_reads_on),
+		cmocka_unit_test(silent_followers),
+		cmocka_unit_test(apache_learner_sees_apache),
+		cmocka_unit_test(leader_is_not_there_yet),
+		cmocka_unit_test(epoch_used_up),
+		cmocka_unit_test(replayed_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
