@@ -51,6 +51,8 @@ static void conn_stop(struct srv_conn *c)
 	if (c->large_bytes)
 		limits_large_done(&s->sh->limits, c->large_bytes);
 	c->large_bytes = 0;
+	s->n.local_sessions -= c->local;
+	c->local = false;
 	s->n.outstanding -= c->waiting;
 	c->outstanding = 0;
 	c->waiting = 0;
@@ -75,6 +77,18 @@ void conn_finish(struct srv_conn *c)
 		c->state = CONN_DOWN;
 		c->s->io.shutdown(c->t);
 	}
+}
+
+void conn_drop(struct srv_conn *c)
+{
+	if (conn_over(c))
+		return;
+	conn_stop(c);
+	out_free(c);
+	c->state = CONN_DOWN;
+	c->s->n.conns_dropped++;
+	c->s->io.read_done(c->t, c->s->io.readable(c->t));
+	c->s->io.shutdown(c->t);
 }
 
 void conn_abort(struct srv_conn *c)
@@ -257,7 +271,11 @@ static enum conn_take conn_dispatch(struct srv_conn *c, struct read_req *q, enum
 
 	switch (class) {
 	case OP_WRITE:
-		return conn_submit(c, q);
+		if (zk_unlikely(s->role == ROLE_READONLY))
+			readonly_refuse(c, q);
+		else
+			return conn_submit(c, q);
+		break;
 	case OP_READ:
 		if (read_serve(c, q) == CONN_STOP) { /* no pin to be had now */
 			conn_stall(c);
@@ -277,6 +295,11 @@ static enum conn_take conn_dispatch(struct srv_conn *c, struct read_req *q, enum
 		conn_answered(c, q->xid, q->op, s->visible, ZK_REPLY_HEADER_BYTES + 4);
 		break;
 	case OP_UNKNOWN:
+		if (s->role == ROLE_READONLY &&
+		    (q->op == ZK_OP_CHECK || q->op == ZK_OP_DELETE_CONTAINER)) {
+			readonly_refuse(c, q);
+			break;
+		}
 		reply_send(c, q->xid, UINT64_MAX, ZK_UNIMPLEMENTED, (struct zk_span){NULL, 0});
 		s->n.packets_sent++;
 		conn_finish(c);

@@ -198,6 +198,10 @@ void conn_run(struct srv_conn *c)
 		words_mask(c);
 		return;
 	}
+	if (zk_unlikely(s->parting) && conn_of_old(c)) {
+		conn_part(c);
+		return;
+	}
 	c->stopped = false;
 	while (go && budget > 0 && conn_reads(c)) {
 		struct zk_span run;

@@ -259,6 +259,10 @@ static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *r
 
 	if (err != ZK_ENOTSUP)
 		return err;
+	if (h->term != l->role.term && h->kind != MSG_TOUCH) {
+		leader_inc(&l->count.dropped); /* it has crossed with MSG_ROLE */
+		return ZK_EOK;
+	}
 	if (leader_learns(l))
 		return learner_message(l, h, rec, n);
 	if (!leader_leads(l)) /* its connection is about to be closed */

@@ -121,6 +121,7 @@ struct leader_role {
 	bool due;
 	bool behind;     /* leading: transactions of before are still to be applied */
 	unsigned inside; /* calls under way */
+	uint32_t term;   /* how many roles there have been; in MSG_ROLE */
 	uint32_t untold; /* cores that do not know it yet */
 };
 

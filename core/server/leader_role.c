@@ -61,6 +61,7 @@ static void role_take(struct leader *l, enum srv_role role, uint64_t epoch)
 	role_end(l);
 	l->role.now = role;
 	l->role.epoch = epoch;
+	l->role.term++;
 	l->role.behind = true;
 	if (role == ROLE_LEADING) {
 		l->last_zxid = epoch << 32;
@@ -83,6 +84,7 @@ bool leader_role_tell(struct leader *l)
 			break;
 		*m = (struct msg_role){.h = {.kind = MSG_ROLE, .core = (uint16_t)core},
 				       .role = l->role.now,
+				       .term = l->role.term,
 				       .epoch = l->role.epoch};
 		leader_commit(l, core, sizeof(*m));
 	}

@@ -43,7 +43,9 @@ struct msg {
 	uint16_t kind;
 	uint16_t core; /* the client core concerned */
 	struct msg_conn conn;
-	uint32_t reserved;
+	/* to the leader core, but for TOUCH: of the last MSG_ROLE that the core had taken. What was
+	 * asked for in an earlier term than the machine's is not done. */
+	uint32_t term;
 };
 
 struct msg_request {
@@ -91,10 +93,12 @@ struct msg_roll {
 				   nothing shall expire; may be over */
 };
 
+/** Sessions that were asked for in an earlier term are over for this core: it closes their
+ * connections. */
 struct msg_role {
 	struct msg h;
 	uint32_t role; /* enum srv_role */
-	uint32_t pad;
+	uint32_t term; /* number of the change; 0 is the time before the first */
 	uint64_t epoch;
 };
 

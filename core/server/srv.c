@@ -48,6 +48,8 @@ enum zk_err srv_new(const struct srv_conf *conf, uint64_t now_ns, struct srv **o
 	s->now_ns = s->touch_ns = s->touch_through_ns = now_ns;
 	s->sweep_ns = now_ns + SRV_SWEEP_NS;
 	s->touch_round = 1;
+	s->role = s->sh->quorum ? ROLE_LOOKING : ROLE_ALONE;
+	s->role_ns = now_ns;
 	s->chunks_max = (conf->conns_max + SRV_CHUNK - 1) / SRV_CHUNK;
 	for (unsigned i = 0; i < SRV_METRICS_DETAILED; i++)
 		s->metric[i].slot = s->slots[i];
@@ -99,6 +101,10 @@ void srv_free(struct srv *s)
 			continue;
 		if (c->state != CONN_GONE)
 			limits_leave(&s->sh->limits, c->addr_hash);
+		/* the other cores' limits live on; partner: loads in conn_limit.c */
+		atomic_fetch_sub_explicit(&s->sh->limits.in_process, c->waiting,
+					  memory_order_relaxed);
+		limits_large_done(&s->sh->limits, c->large_bytes);
 		slot_empty(c);
 	}
 	for (uint32_t i = 0; s->chunk && i < s->chunks_max; i++)
@@ -403,6 +409,8 @@ unsigned srv_end(struct srv *s, uint64_t now_ns)
 
 	s->now_ns = now_ns;
 	work = srv_drop_some(s);
+	if (zk_unlikely(s->parting))
+		work += srv_part_some(s);
 	work += srv_detach_retry(s);
 	work += words_round(s);
 	work += idle_sweep(s);
@@ -443,7 +451,7 @@ uint64_t srv_next_ns(const struct srv *s)
 
 	if (s->more || s->fires.n || !zk_list_empty(&s->dropping) || !zk_list_empty(&s->run) ||
 	    !zk_list_empty(&s->stalled) || !zk_list_empty(&s->detach) || !zk_list_empty(&s->jobs) ||
-	    s->gathers || s->roll)
+	    s->gathers || s->roll || s->parting)
 		return s->now_ns;
 	if (s->conns)
 		next = s->sweep_ns;

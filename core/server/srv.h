@@ -13,6 +13,9 @@
  * connection unanswered stops the parser: the bytes stay in TCP's receive queue until the reply has
  * passed (writes behind writes are pipelined). A full ring to the leader, a full send budget and
  * the limits of conn_limit.c stop the parser the same way; nothing is dropped unasked.
+ *
+ * In an ensemble the core serves nobody until the leader core says what the server is (MSG_ROLE,
+ * srv_role.c). With each such word the sessions of before are over for it.
  */
 #ifndef ZK_SERVER_SRV_H
 #define ZK_SERVER_SRV_H
@@ -106,8 +109,9 @@ struct srv_shared {
 	/** The lines of `envi` behind its title; NULL = none. Constant. */
 	const char *environment;
 	uint64_t tree_memory_limit_bytes; /* for mntr */
-	const char *mode;                 /* of `srvr` and mntr; NULL = "standalone" */
 	const struct quorum_view *quorum; /* NULL: this server stands alone */
+	uint32_t init_limit, sync_limit;  /* for `conf` of an ensemble */
+	bool local_sessions;              /* localSessionsEnabled: in read-only mode only */
 	/** Mask of gtmk and stmk ^ SRV_TRACE_MASK; nothing is traced by it. */
 	_Atomic uint64_t trace_mask;
 	struct limits limits;

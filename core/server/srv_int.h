@@ -6,6 +6,7 @@
 #include "core/base/assert.h"
 #include "core/base/list.h"
 #include "core/base/metric.h"
+#include "core/server/role.h"
 #include "core/server/srv.h"
 #include "core/watch/watch.h"
 
@@ -34,6 +35,8 @@ enum {
 	SRV_FIRES_MAX = 256,       /* triggers that have not told everyone yet */
 	SRV_DROPS_ROUND = 2048,    /* watches of closed connections taken away per round */
 	SRV_RUN_ROUND = 1024,      /* connections resumed per round */
+	SRV_PART_ROUND = 256,      /* connections of an earlier term closed per round ... */
+	SRV_PART_LOOKS = 4096,     /* ... among so many looked at */
 	SRV_TOUCH_RECORD = 512,    /* sessions per MSG_TOUCH */
 	SRV_ASKS_MAX = 2,          /* gathers of this core's connections at a time */
 	SRV_GATHERS_MAX = SRV_ASKS_MAX * MSG_CORES_MAX,
@@ -76,6 +79,7 @@ struct srv_conn {
 	uint32_t outstanding; /* of them with xid > 0: what globalOutstandingLimit looks at */
 	uint64_t large_bytes; /* of them, in limits.large_bytes */
 	uint32_t touch_round; /* s->touch_round when last in the touch list */
+	uint32_t term;        /* in which its session was asked for */
 	uint8_t state;        /* enum conn_state */
 	bool doomed : 1;      /* abort at the next safe point */
 	bool closing : 1;     /* closeSession is on its way: read no more */
@@ -89,6 +93,7 @@ struct srv_conn {
 	bool admitted : 1;     /* past the connection throttle */
 	bool deferring : 1;    /* events wait behind the reply of the job */
 	bool dropping : 1;     /* closed, and its watches are being taken away */
+	bool local : 1;        /* the session is one of read-only mode: the leader has not got it */
 	uint16_t ids_n;
 	uint8_t *ids; /* encoded identities, ids_n bytes */
 	/* s->run, stalled, parked, gated, doomed, dropping, detach, asks_wait */
@@ -240,6 +245,12 @@ struct srv {
 	bool draining;
 	bool limited; /* is any of the limits that are off by default on? */
 	bool more;    /* a budget of this round ran out */
+	/* role */
+	uint8_t role; /* enum srv_role */
+	bool parting; /* connections of earlier terms may be left, in slots from part_next on */
+	uint32_t term, part_next;
+	uint64_t epoch, role_ns; /* of the role: its epoch, since when */
+	uint64_t next_local;     /* id of the next session of read-only mode */
 	/* touches */
 	uint64_t *touch;
 	uint32_t touch_n, touch_round;
@@ -322,6 +333,22 @@ unsigned srv_touch_flush(struct srv *s);
 /** Answer the leader's roll if it can be answered now. */
 unsigned srv_roll_answer(struct srv *s);
 
+/* ---- srv_role.c: what the server is in its ensemble ---- */
+
+void srv_role_take(struct srv *s, const struct msg_role *m);
+/** Close some of the connections of earlier terms. Returns how many. */
+unsigned srv_part_some(struct srv *s);
+/** Is the session of another term than the core's? */
+static inline bool conn_of_old(const struct srv_conn *c)
+{
+	return c->term != c->s->term && (c->state == CONN_LIVE || c->state == CONN_OPENING);
+}
+/** Close it; what has not left yet is not said any more. */
+void conn_part(struct srv_conn *c);
+/** This server's id, the top byte of its session ids. */
+uint8_t srv_sid(const struct srv *s);
+/** As ServerStats.getServerState(). */
+const char *srv_mode(const struct srv *s);
 /* ---- conn_run.c: frames ---- */
 
 /** Serve what can be served. */
@@ -346,6 +373,8 @@ void conn_malformed(struct srv_conn *c);
 void conn_in_free(struct srv_conn *c);
 /** Close after what is queued. */
 void conn_finish(struct srv_conn *c);
+/** Close; what TCP has not taken yet is dropped. */
+void conn_drop(struct srv_conn *c);
 /** Reset now. */
 void conn_abort(struct srv_conn *c);
 /** The transport is gone already. */
@@ -360,6 +389,9 @@ static inline bool conn_over(const struct srv_conn *c)
 {
 	return c->state >= CONN_CLOSING || c->doomed;
 }
+
+/** srv_role.c: a request that is no read, in read-only mode. */
+void readonly_refuse(struct srv_conn *c, struct read_req *q);
 
 /* ---- conn_limit.c: what may be turned away or made to wait ---- */
 

@@ -47,7 +47,7 @@ static bool on_reply(struct srv *s, const struct msg_reply *m, size_t n)
 	zk_assert(n >= sizeof(*m) && n - sizeof(*m) >= m->body_bytes);
 	if (m->zxid > s->visible)
 		return false;
-	if (!c || c->state != CONN_LIVE || c->doomed) {
+	if (!c || c->state != CONN_LIVE || c->doomed || c->term != s->term) {
 		s->n.stale_replies++;
 		return true;
 	}
@@ -130,6 +130,10 @@ static bool on_message(struct srv *s, const struct msg *h, size_t n)
 		zk_assert(n >= sizeof(*g));
 		words_gather(s, g);
 		return true;
+	case MSG_ROLE:
+		zk_assert(n >= sizeof(struct msg_role));
+		srv_role_take(s, (const struct msg_role *)(const void *)h);
+		return true;
 	default: /* nothing else comes from a leader */
 		zk_assert(h->kind == MSG_GATHER_TEXT);
 		zk_assert(n >= sizeof(*g) && n - sizeof(*g) >= g->text_bytes);
@@ -173,6 +177,7 @@ void *srv_send(struct srv *s, enum msg_kind kind, size_t n, struct msg_conn conn
 	h->kind = (uint16_t)kind;
 	h->core = s->conf.core;
 	h->conn = conn;
+	h->term = s->term;
 	return h;
 }
 
@@ -275,7 +280,7 @@ void srv_touch(struct srv_conn *c)
 {
 	struct srv *s = c->s;
 
-	if (s->touch_n == s->conf.conns_max)
+	if (s->touch_n == s->conf.conns_max || c->local)
 		return; /* slots changed hands faster than the flush: its next bytes touch it */
 	s->touch[s->touch_n++] = c->session;
 	c->touch_round = s->touch_round;

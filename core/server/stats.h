@@ -19,6 +19,7 @@
 	X(bytes_received, "bytes of frames")                                                       \
 	X(conns, "connections now")                                                                \
 	X(outstanding, "requests at the leader now")                                               \
+	X(local_sessions, "sessions of read-only mode now")                                        \
 	X(latency_count, "requests answered")                                                      \
 	X(latency_sum_ms, "their latency")                                                         \
 	X(latency_min_ms, "shortest; meaningless while latency_count is 0")                        \
@@ -34,6 +35,7 @@
 	X(conns_refused, "connections turned away at srv_open()")                                  \
 	X(conns_lost, "connections whose client went away first")                                  \
 	X(conns_dropped, "connections this core closed on its own account")                        \
+	X(conns_parted, "of them because the server has another role now")                         \
 	X(conns_malformed, "of them for a frame no server accepts")                                \
 	X(conns_idle, "of them for silence")                                                       \
 	X(conns_overrun, "of them because unread output went over its limit")                      \

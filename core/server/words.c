@@ -57,6 +57,23 @@ uint32_t srv_words_parse(const char *whitelist)
 	return set;
 }
 
+/** Is the word answered while the server serves nobody? (AbstractFourLetterCommand, and who asks
+ * isZKServerRunning()) */
+static bool words_always(enum srv_word word)
+{
+	return word == SRV_WORD_RUOK || word == SRV_WORD_ENVI || word == SRV_WORD_GTMK ||
+	       word == SRV_WORD_STMK;
+}
+
+static void words_not_serving(enum srv_word word, struct words_out *o)
+{
+	if (word == SRV_WORD_ISRO)
+		words_printf(o, "null");
+	else
+		words_printf(o, "This ZooKeeper instance is not currently serving requests%s",
+			     word == SRV_WORD_HASH ? "" : "\n");
+}
+
 /** The text of a word that this core can answer alone. */
 static void words_here(struct srv_conn *c, enum srv_word word, struct words_out *o)
 {
@@ -67,7 +84,7 @@ static void words_here(struct srv_conn *c, enum srv_word word, struct words_out 
 		words_printf(o, "imok");
 		break;
 	case SRV_WORD_ISRO:
-		words_printf(o, "rw");
+		words_printf(o, s->role == ROLE_READONLY ? "ro" : "rw");
 		break;
 	case SRV_WORD_SRVR:
 		words_version(s, o);
@@ -154,6 +171,8 @@ bool words_first(struct srv_conn *c, const uint8_t first[4])
 	if (!(s->sh->four_letter_words & (1u << w->word))) {
 		words_printf(&o, "%s is not executed because it is not in the whitelist.\n",
 			     w->name);
+	} else if (s->role == ROLE_LOOKING && !words_always((enum srv_word)w->word)) {
+		words_not_serving((enum srv_word)w->word, &o);
 	} else if (w->gather) {
 		conn_in_free(c);
 		s->io.read_done(c->t, s->io.readable(c->t));

@@ -91,6 +91,7 @@ static void put_cores(struct srv *s, struct words_out *o)
 
 static void put_counts(struct words_out *o, const struct srv_counts *t)
 {
+	put_u64(o, "local_sessions", t->local_sessions);
 	put_u64(o, "connection_request_count", t->connect_requests);
 	put_u64(o, "connection_revalidate_count", t->revalidates);
 	put_u64(o, "connection_rejected", t->conns_refused);
@@ -107,6 +108,7 @@ static void put_counts(struct words_out *o, const struct srv_counts *t)
 	put_u64(o, "large_requests_rejected", t->large_refused);
 	/* ours */
 	put_u64(o, "connections_closed_by_server", t->conns_dropped);
+	put_u64(o, "connections_closed_by_role", t->conns_parted);
 	put_u64(o, "connections_throttled", t->conns_throttled);
 	put_u64(o, "connections_malformed", t->conns_malformed);
 	put_u64(o, "connections_overrun", t->conns_overrun);
@@ -128,7 +130,6 @@ static void put_leader(const struct srv *s, struct words_out *o)
 	if (s->sh->leader)
 		leader_stats_get(s->sh->leader, &ls);
 	put_u64(o, "global_sessions", ls.sessions);
-	put_u64(o, "local_sessions", 0);
 	put_u64(o, "stale_sessions_expired", ls.expired);
 	put_u64(o, "proposal_count", ls.proposals);
 	put_u64(o, "commit_count", ls.commits);
@@ -339,7 +340,7 @@ void words_mntr(struct srv *s, struct words_out *o)
 
 	words_totals(s, &t);
 	words_printf(o, "zk_version\t%s, built on %s\n", s->sh->version, s->sh->built);
-	words_printf(o, "zk_server_state\t%s\n", s->sh->mode ? s->sh->mode : "standalone");
+	words_printf(o, "zk_server_state\t%s\n", srv_mode(s));
 	put_gauges(s, o, &t);
 	put_os(s, o);
 	put_leader(s, o);

@@ -19,11 +19,6 @@ void words_printf(struct words_out *o, const char *fmt, ...)
 	o->n += (size_t)n;
 }
 
-static const char *mode_of(const struct srv *s)
-{
-	return s->sh->mode ? s->sh->mode : "standalone";
-}
-
 static uint64_t node_count(const struct srv *s)
 {
 	struct tree_stats ts;
@@ -42,6 +37,8 @@ void words_totals(struct srv *s, struct srv_counts *out)
 void words_version(struct srv *s, struct words_out *o)
 {
 	words_printf(o, "Zookeeper version: %s, built on %s\n", s->sh->version, s->sh->built);
+	if (s->role == ROLE_READONLY)
+		words_printf(o, "READ-ONLY mode; serving only read-only clients\n");
 }
 
 void words_srvr(struct srv *s, struct words_out *o)
@@ -58,7 +55,7 @@ void words_srvr(struct srv *s, struct words_out *o)
 	words_printf(o, "Connections: %" PRIu64 "\n", t.conns);
 	words_printf(o, "Outstanding: %" PRIu64 "\n", t.outstanding);
 	words_printf(o, "Zxid: 0x%" PRIx64 "\n", s->visible);
-	words_printf(o, "Mode: %s\n", mode_of(s));
+	words_printf(o, "Mode: %s\n", srv_mode(s));
 	words_printf(o, "Node count: %" PRIu64 "\n", node_count(s));
 }
 

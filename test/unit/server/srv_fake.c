@@ -156,6 +156,11 @@ struct fake *fake_new(const struct fake_conf *conf)
 		.data_log_dir = "/log/version-2",
 		.started_wall_ms = 1700000000000,
 		.os = os_facts,
+		.server_id = 1,
+		.quorum = conf->quorum,
+		.local_sessions = conf->local_sessions,
+		.init_limit = 10,
+		.sync_limit = 5,
 	};
 	sc = (struct srv_conf){.shared = &f->shared,
 			       .io = conf->io ? conf->io : &io,
@@ -457,6 +462,14 @@ static void on_gather(struct fake *f, const struct msg_gather *m, struct zk_span
 	down(f, &r, sizeof(r), text);
 }
 
+void fake_role(struct fake *f, enum srv_role role)
+{
+	struct msg_role m = {
+		.h = {.kind = MSG_ROLE}, .role = role, .term = ++f->term, .epoch = f->term};
+
+	down(f, &m, sizeof(m), (struct zk_span){NULL, 0});
+}
+
 void fake_roll(struct fake *f, uint64_t number)
 {
 	struct msg_roll *m = zk_ring_reserve(&f->down, sizeof(*m));
@@ -478,7 +491,14 @@ unsigned fake_leader(struct fake *f)
 		const struct msg_touch *t = rec;
 		const struct msg_gather *g = rec;
 
+		work++;
 		assert_int_equal(h->core, 0);
+		assert_true(h->term <= f->term);
+		if (h->term != f->term && h->kind != MSG_TOUCH && h->kind != MSG_DETACH &&
+		    h->kind != MSG_ROLL_ANSWER && h->kind < MSG_GATHER_ASK) {
+			f->crossed++;
+			continue;
+		}
 		switch (h->kind) {
 		case MSG_REQUEST:
 			on_request(f, rec);
@@ -505,7 +525,6 @@ unsigned fake_leader(struct fake *f)
 		default:
 			fail_msg("message kind %u", h->kind);
 		}
-		work++;
 	}
 	zk_ring_release(&f->up);
 	return work;

@@ -4,6 +4,7 @@
 #ifndef TEST_SRV_FAKE_H
 #define TEST_SRV_FAKE_H
 
+#include "core/server/role.h"
 #include "core/server/srv.h"
 
 enum { FAKE_CONNS = 16, FAKE_BUF = 4 << 20 };
@@ -47,6 +48,8 @@ struct fake {
 	unsigned rolls;       /* answered */
 	struct msg_roll roll; /* the last answer */
 	bool refuse;          /* sessions */
+	uint32_t term;        /* of the last fake_role() */
+	unsigned crossed;     /* requests of an earlier one */
 	bool move;            /* answer requests with drop */
 };
 
@@ -56,7 +59,9 @@ struct fake_conf {
 	uint32_t spill_max, maxbuffer, reads_round, max_cnxns;
 	struct limits_conf limit; /* outstanding 0 = very many */
 	uint32_t conns_max;       /* 0 = FAKE_CONNS */
-	const struct srv_io *io;  /* the test's own transports; then fake_open() is not for it */
+	const struct quorum_view *quorum;
+	bool local_sessions;
+	const struct srv_io *io; /* the test's own transports; then fake_open() is not for it */
 	unsigned (*events_room)(void *ctx, unsigned want);
 	void *events_ctx;
 };
@@ -82,6 +87,8 @@ void fake_gone(struct fake_conn *fc);
  */
 uint64_t fake_tx(struct fake *f, enum zk_op op, const char *path, const char *data);
 uint64_t fake_tx_acl(struct fake *f, const char *path, const char *data, struct zk_span acl);
+/** Leader: the server is @p role from now on; not seen before the next round. */
+void fake_role(struct fake *f, enum srv_role role);
 /** Leader: work through what has come. @return messages. */
 unsigned fake_leader(struct fake *f);
 /** Leader: call the roll. */
