@@ -159,20 +159,20 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 {
 	struct client *c = ctx;
 	struct pkt *v[RX_BURST];
-	unsigned work = 0, n = 0, handed, served;
+	unsigned work = 0, n = 0, ours = 0, handed, served;
 
 	c->now_ns = now_ns;
 	if (c->has_queue)
 		n = port_rx(c->conf.port, c->conf.core, v, RX_BURST);
 	c->rx_full = n == RX_BURST;
 	if (n) {
-		unsigned ours = client_steer(c, v, n);
-
+		ours = client_steer(c, v, n);
 		client_count(&c->stats.rx_frames, n);
-		if (ours)
-			net_input(c->net, v, ours, now_ns);
 		work += n;
 	}
+	work += client_relay(c);
+	if (ours)
+		net_input(c->net, v, ours, now_ns);
 	handed = client_take_handed(c);
 	work += handed + srv_begin(c->srv, now_ns);
 	served = serve(c);
@@ -273,6 +273,7 @@ enum zk_err client_new(const struct client_conf *conf, uint64_t now_ns, struct c
 	memset(c, 0, sizeof(*c));
 	c->conf = *conf;
 	c->has_queue = conf->core < conf->queues;
+	c->tx_own = conf->in[CLIENT_PEER] ? TX_ARRAY - HANDED_BURST : TX_ARRAY;
 	c->conns_n = conf->tcp.conns_max;
 	err = client_init(c, now_ns);
 	if (err != ZK_EOK) {

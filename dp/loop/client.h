@@ -4,6 +4,10 @@
  * One round: receive a burst, hand frames of other cores' flows over (the owner is
  * net_owner_of_frame(), whatever queue a frame came in on; ARP goes to every core), feed the stack,
  * run srv over the connections that have something to do, transmit. Nothing here waits.
+ *
+ * In an ensemble the quorum's stack (dp/loop/peer.h) may share the device: segments to other ports
+ * than the client port are its, and are handed over before anything else is done; what it sends is
+ * put before the device first.
  */
 #ifndef ZK_LOOP_CLIENT_H
 #define ZK_LOOP_CLIENT_H
@@ -15,7 +19,11 @@
 #include "dp/net/tcp/tcp.h"
 #include "dp/port/port.h"
 
-enum { CLIENT_CORES_MAX = PORT_QUEUES_MAX };
+enum {
+	CLIENT_CORES_MAX = PORT_QUEUES_MAX,
+	CLIENT_PEER = CLIENT_CORES_MAX, /* the quorum's stack among those that hand frames over */
+	CLIENT_MEMBERS_MAX,
+};
 
 struct client_conf {
 	struct port *port;
@@ -26,10 +34,11 @@ struct client_conf {
 	struct zk_mem *mem;  /* of this core */
 	struct net_conf net; /* pool and mem of this core */
 	struct tcp_conf tcp;
-	struct srv_conf srv;                   /* io is filled in here */
-	struct pring *in[CLIENT_CORES_MAX];    /* packets from core i; NULL for itself */
-	struct pring *out[CLIENT_CORES_MAX];   /* packets to core i */
-	struct waker *waker[CLIENT_CORES_MAX]; /* of the thread that runs core i */
+	struct srv_conf srv; /* io is filled in here */
+	/* Packets from and to core i; NULL for itself. CLIENT_PEER: out, when the quorum's stack
+	 * shares the device; in, when it transmits through this core. */
+	struct pring *in[CLIENT_MEMBERS_MAX], *out[CLIENT_MEMBERS_MAX];
+	struct waker *waker[CLIENT_MEMBERS_MAX]; /* of the thread that runs core i */
 	struct waker *leader_waker;
 };
 
@@ -40,6 +49,9 @@ struct client_conf {
 	X(rx_frames, "frames received")                                                            \
 	X(steered, "frames handed to their owner core")                                            \
 	X(steer_full, "frames dropped: ring to the owner full")                                    \
+	X(peer_frames, "frames handed to the quorum's stack")                                      \
+	X(peer_full, "frames for the quorum's stack dropped: its ring was full")                   \
+	X(peer_relayed, "frames of the quorum's stack put before the device")                      \
 	X(arp_copies, "ARP frames copied to other cores")                                          \
 	X(arp_copies_lost, "ARP copies not made: no buffer or ring full")                          \
 	X(tx_frames, "frames transmitted")                                                         \

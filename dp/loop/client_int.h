@@ -32,12 +32,12 @@ struct client {
 	uint64_t now_ns; /* of this round, for the transport's call-backs */
 	bool has_queue, draining;
 	uint64_t srv_drained_ns;
-	uint32_t wake;       /* cores that were handed something in this round */
-	uint64_t leader_put; /* our ring to the leader when last looked at */
-	uint64_t few_ns;     /* when notifications last went into a crowd, see events_room() */
-	bool rx_full;        /* the last burst was: more is waiting */
-	bool tx_capped;      /* the last round sent as much as a round may */
-	unsigned tx_n;
+	uint32_t wake;         /* members that were handed something in this round */
+	uint64_t leader_put;   /* our ring to the leader when last looked at */
+	uint64_t few_ns;       /* when notifications last went into a crowd, see events_room() */
+	bool rx_full;          /* the last burst was: more is waiting */
+	bool tx_capped;        /* the last round sent as much as a round may */
+	unsigned tx_n, tx_own; /* own frames leave room in tx for others' */
 	struct pkt *tx[TX_ARRAY];
 	struct client_conn *conns, *free_conns;
 	uint32_t conns_n;
@@ -62,6 +62,9 @@ unsigned client_steer(struct client *c, struct pkt **v, unsigned n);
 
 /** Take what other cores handed over. @return work done. */
 unsigned client_take_handed(struct client *c);
+
+/** Put what the quorum's stack sends before the device. @return work done. */
+unsigned client_relay(struct client *c);
 
 /** Send what the stack has, as much as the device takes. @return frames sent. */
 unsigned client_transmit(struct client *c);

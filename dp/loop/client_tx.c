@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames between cores and to the device. */
 #include "dp/loop/client_int.h"
+#include "dp/loop/packets.h"
 
 #include <string.h>
 
-/* A packet is at least 16-byte aligned: bit 0 of a handed pointer says "transmit this". */
-static const uintptr_t tag_tx = 1;
-
-static bool hand_over(struct client *c, unsigned to, struct pkt *p, uintptr_t tag)
+static bool hand_over(struct client *c, unsigned to, struct pkt *p, bool transmit)
 {
-	zk_assert(((uintptr_t)p & tag_tx) == 0);
-	if (!pring_push(c->conf.out[to], (void *)((uintptr_t)p | tag)))
+	if (!pring_push(c->conf.out[to], packets_tag(p, transmit)))
 		return false;
 	c->wake |= 1u << to;
 	return true;
@@ -18,10 +15,10 @@ static bool hand_over(struct client *c, unsigned to, struct pkt *p, uintptr_t ta
 
 static void copy_arp(struct client *c, const struct pkt *p)
 {
-	for (unsigned to = 0; to < c->conf.cores; to++) {
+	for (unsigned to = 0; to < CLIENT_MEMBERS_MAX; to++) {
 		struct pkt *copy;
 
-		if (to == c->conf.core)
+		if (!c->conf.out[to])
 			continue;
 		copy = pkt_alloc(c->conf.net.pool);
 		if (!copy || pkt_tailroom(copy) < p->len) {
@@ -30,7 +27,7 @@ static void copy_arp(struct client *c, const struct pkt *p)
 			continue;
 		}
 		memcpy(pkt_append(copy, p->len), p->data, p->len);
-		if (hand_over(c, to, copy, 0)) {
+		if (hand_over(c, to, copy, false)) {
 			client_count(&c->stats.arp_copies, 1);
 		} else {
 			pkt_free(copy);
@@ -39,11 +36,40 @@ static void copy_arp(struct client *c, const struct pkt *p)
 	}
 }
 
+/* To the quorum's stack? Its thread is woken before we look at our own frames. */
+static unsigned steer_peer(struct client *c, struct pkt **v, unsigned n)
+{
+	unsigned left = 0, handed = 0;
+	uint16_t port;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct pkt *p = v[i];
+
+		if (!net_is_tcp_to(p, &port) || port == c->conf.listen_port) {
+			v[left++] = p;
+		} else if (hand_over(c, CLIENT_PEER, p, false)) {
+			handed++;
+		} else {
+			pkt_free(p);
+			client_count(&c->stats.peer_full, 1);
+		}
+	}
+	if (handed) {
+		waker_kick(c->conf.waker[CLIENT_PEER]);
+		c->wake &= ~(1u << CLIENT_PEER);
+		client_count(&c->stats.peer_frames, handed);
+	}
+	return left;
+}
+
 unsigned client_steer(struct client *c, struct pkt **v, unsigned n)
 {
+	bool peer = c->conf.out[CLIENT_PEER] != NULL;
 	unsigned ours = 0;
 
-	if (c->conf.cores == 1)
+	if (peer)
+		n = steer_peer(c, v, n);
+	if (c->conf.cores == 1 && !peer)
 		return n;
 	for (unsigned i = 0; i < n; i++) {
 		struct pkt *p = v[i];
@@ -57,7 +83,7 @@ unsigned client_steer(struct client *c, struct pkt **v, unsigned n)
 		owner = net_owner_of_frame(c->net, p);
 		if (owner == c->conf.core) {
 			v[ours++] = p;
-		} else if (hand_over(c, owner, p, 0)) {
+		} else if (hand_over(c, owner, p, false)) {
 			client_count(&c->stats.steered, 1);
 		} else {
 			pkt_free(p);
@@ -67,33 +93,35 @@ unsigned client_steer(struct client *c, struct pkt **v, unsigned n)
 	return ours;
 }
 
+static unsigned take_from(struct client *c, struct pring *in)
+{
+	struct pkt *v[HANDED_BURST];
+	unsigned n = 0, work;
+
+	for (work = 0; work < HANDED_BURST; work++) {
+		void *handed = pring_peek(in);
+		bool transmit = packets_tagged(handed);
+
+		if (!handed || (transmit && c->tx_n == TX_ARRAY))
+			break; /* the device is full: back-pressure to the other core */
+		(void)pring_pop(in);
+		if (transmit)
+			c->tx[c->tx_n++] = packets_untag(handed);
+		else
+			v[n++] = packets_untag(handed);
+	}
+	if (n)
+		net_input(c->net, v, n, c->now_ns);
+	return work;
+}
+
 unsigned client_take_handed(struct client *c)
 {
 	unsigned work = 0;
 
-	for (unsigned from = 0; from < c->conf.cores; from++) {
-		struct pkt *v[HANDED_BURST];
-		unsigned n = 0;
-		struct pring *in = c->conf.in[from];
-
-		for (unsigned i = 0; in && i < HANDED_BURST; i++) {
-			uintptr_t tagged = (uintptr_t)pring_peek(in);
-			struct pkt *p = (struct pkt *)(tagged & ~tag_tx);
-
-			if (!tagged)
-				break;
-			if ((tagged & tag_tx) && c->tx_n == TX_ARRAY)
-				break; /* the device is full: back-pressure to the other core */
-			(void)pring_pop(in);
-			work++;
-			if (tagged & tag_tx)
-				c->tx[c->tx_n++] = p;
-			else
-				v[n++] = p;
-		}
-		if (n)
-			net_input(c->net, v, n, c->now_ns);
-	}
+	for (unsigned from = 0; from < c->conf.cores; from++)
+		if (c->conf.in[from])
+			work += take_from(c, c->conf.in[from]);
 	return work;
 }
 
@@ -109,12 +137,23 @@ static unsigned push_out(struct client *c)
 	} else {
 		unsigned host = c->conf.core % c->conf.queues;
 
-		while (sent < c->tx_n && hand_over(c, host, c->tx[sent], tag_tx))
+		while (sent < c->tx_n && hand_over(c, host, c->tx[sent], true))
 			sent++;
 	}
 	c->tx_n -= sent;
 	memmove(c->tx, c->tx + sent, c->tx_n * sizeof(c->tx[0]));
 	return sent;
+}
+
+unsigned client_relay(struct client *c)
+{
+	unsigned n = c->conf.in[CLIENT_PEER] ? take_from(c, c->conf.in[CLIENT_PEER]) : 0;
+
+	if (n) {
+		client_count(&c->stats.peer_relayed, n);
+		client_count(&c->stats.tx_frames, push_out(c));
+	}
+	return n;
 }
 
 unsigned client_transmit(struct client *c)
@@ -124,9 +163,9 @@ unsigned client_transmit(struct client *c)
 	for (unsigned i = 0; i < TX_BURSTS; i++) {
 		unsigned want, sent;
 
-		if (c->tx_n < TX_ARRAY)
+		if (c->tx_n < c->tx_own)
 			c->tx_n +=
-				net_output(c->net, c->tx + c->tx_n, TX_ARRAY - c->tx_n, c->now_ns);
+				net_output(c->net, c->tx + c->tx_n, c->tx_own - c->tx_n, c->now_ns);
 		if (c->tx_n == 0)
 			break;
 		want = c->tx_n < PORT_BURST_MAX ? c->tx_n : PORT_BURST_MAX;
@@ -147,11 +186,11 @@ void client_drop_packets(struct client *c)
 {
 	while (c->tx_n > 0)
 		pkt_free(c->tx[--c->tx_n]);
-	for (unsigned from = 0; from < c->conf.cores; from++) {
+	for (unsigned from = 0; from < CLIENT_MEMBERS_MAX; from++) {
 		struct pring *in = c->conf.in[from];
-		uintptr_t tagged;
+		void *handed;
 
-		while (in && (tagged = (uintptr_t)pring_pop(in)) != 0)
-			pkt_free((struct pkt *)(tagged & ~tag_tx));
+		while (in && (handed = pring_pop(in)) != NULL)
+			pkt_free(packets_untag(handed));
 	}
 }

@@ -13,8 +13,6 @@ enum {
 	RING_MIN_BYTES = 4 << 20,  /* each way between a client core and the leader */
 	RECORD_EXTRA_BYTES = 8192, /* identities and fixed parts beside a request or reply */
 	REPLY_BYTES = 16 << 20,
-	POOL_EXTRA_BYTES = 64,
-	POOL_RESERVE_SHARE = 8, /* of a pool stays free of connections' data: control packets */
 	OUT_SPILL_BYTES = 16 << 20,
 	READS_PER_CONN_ROUND = 256,
 };
@@ -25,7 +23,7 @@ struct core {
 	struct pkt_pool *pool;
 	struct client *client;
 	struct thread *thread;
-	struct pring steer[CLIENT_CORES_MAX]; /* from this core to the others */
+	struct pring steer[CLIENT_MEMBERS_MAX]; /* from this core to the others */
 };
 
 struct loop {
@@ -36,17 +34,13 @@ struct loop {
 	struct logstage log;
 	struct lead *lead;
 	struct thread *lead_thread;
+	bool peer_attached;
+	struct pring from_peer; /* frames that core peer_host transmits */
+	unsigned peer_host;
 	unsigned threads_n, started;
 	struct thread thread[CLIENT_CORES_MAX + 1];
 	struct core core[CLIENT_CORES_MAX];
 };
-
-uint64_t loop_packet_bytes(uint16_t mtu)
-{
-	uint32_t room = mtu + POOL_EXTRA_BYTES < 2048 ? 2048 : mtu + POOL_EXTRA_BYTES;
-
-	return room + PKT_HEADROOM + 512; /* the descriptor, its private area, the pool's own */
-}
 
 static enum zk_err failed(char *why, const char *what, enum zk_err err)
 {
@@ -86,6 +80,12 @@ static size_t ring_bytes(size_t record)
 	return n;
 }
 
+/* Does the quorum's stack use the client cores' device? */
+static bool peer_shares(const struct loop *l)
+{
+	return l->conf.peer && !peer_own_device(l->conf.peer);
+}
+
 static enum zk_err rings_new(struct loop *l)
 {
 	/* Long requests are handed over by pointer. Replies are not: one may hold a path as long as
@@ -105,7 +105,11 @@ static enum zk_err rings_new(struct loop *l)
 		for (unsigned j = 0; j < l->conf.cores && err == ZK_EOK; j++)
 			if (j != i)
 				err = pring_init(&c->steer[j], &l->mem, STEER_SLOTS);
+		if (err == ZK_EOK && peer_shares(l))
+			err = pring_init(&c->steer[CLIENT_PEER], &l->mem, PEER_RING_SLOTS);
 	}
+	if (err == ZK_EOK && peer_shares(l))
+		err = pring_init(&l->from_peer, &l->mem, PEER_RING_SLOTS);
 	if (err == ZK_EOK)
 		err = pring_init(&l->garbage.to, &l->mem, LEAD_GARBAGE_SLOTS);
 	if (err == ZK_EOK)
@@ -122,6 +126,51 @@ static enum zk_err threads_new(struct loop *l)
 			return ZK_EIO;
 	}
 	return l->lead_thread ? ZK_EOK : ZK_EIO;
+}
+
+/* The core that transmits for the quorum's stack: one on its thread, if that has a queue. */
+static unsigned choose_host(const struct loop *l)
+{
+	for (unsigned i = 0; i < l->conf.cores && i < port_queues(l->conf.port); i++)
+		if (l->core[i].thread == l->lead_thread)
+			return i;
+	return 0;
+}
+
+/* Before the leader's machine in each round of its thread: what has come in counts in it. */
+static void peer_join(struct loop *l)
+{
+	struct peer *p = l->conf.peer;
+	struct peer_wires w = {.cores = 0};
+
+	if (!p)
+		return;
+	if (peer_shares(l)) {
+		l->peer_host = choose_host(l);
+		w.cores = l->conf.cores;
+		w.out = &l->from_peer;
+		w.host = &l->core[l->peer_host].thread->waker;
+		for (unsigned i = 0; i < w.cores; i++)
+			w.in[i] = &l->core[i].steer[CLIENT_PEER];
+	}
+	peer_attach(p, &w);
+	l->peer_attached = true;
+	add_poller(l->lead_thread, &(struct poller){.poll = peer_poll,
+						    .next_ns = peer_next_ns,
+						    .late = peer_late,
+						    .ctx = p,
+						    .has_queue = peer_own_device(p),
+						    .rx_fd = peer_rx_fd(p)});
+}
+
+/* ... and behind it: what it has written leaves in the same round. */
+static void peer_join_flush(struct loop *l)
+{
+	if (l->conf.peer)
+		add_poller(l->lead_thread, &(struct poller){.poll = peer_flush,
+							    .next_ns = peer_flush_next_ns,
+							    .ctx = l->conf.peer,
+							    .rx_fd = -1});
 }
 
 static enum zk_err lead_make(struct loop *l, uint64_t now)
@@ -149,11 +198,13 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 		return err;
 	l->conf.shared->leader = lead_leader(l->lead);
 	lead_metrics(l->lead, &l->conf.shared->metrics);
+	peer_join(l);
 	add_poller(l->lead_thread, &(struct poller){.poll = lead_poll,
 						    .next_ns = lead_next_ns,
 						    .late = lead_late,
 						    .ctx = l->lead,
 						    .rx_fd = -1});
+	peer_join_flush(l);
 	return ZK_EOK;
 }
 
@@ -188,7 +239,7 @@ static void client_conf_fill(struct loop *l, unsigned i, struct client_conf *cc)
 	cc->net.rx_csum = port_rx_csum_ok(l->conf.port);
 	/* Flows are spread by a hash, never quite evenly. */
 	cc->tcp.conns_max = l->conf.cores == 1 ? share : share + share / 2 + 1;
-	cc->tcp.mem_packets_max = packets - packets / POOL_RESERVE_SHARE;
+	cc->tcp.mem_packets_max = packets - packets / PACKETS_RESERVE_SHARE;
 	cc->srv = (struct srv_conf){
 		.shared = l->conf.shared,
 		.mem = &c->mem.arena.mem,
@@ -209,6 +260,11 @@ static void client_conf_fill(struct loop *l, unsigned i, struct client_conf *cc)
 		cc->in[j] = &l->core[j].steer[i];
 		cc->out[j] = &c->steer[j];
 	}
+	if (peer_shares(l)) {
+		cc->out[CLIENT_PEER] = &c->steer[CLIENT_PEER];
+		cc->waker[CLIENT_PEER] = &l->lead_thread->waker;
+		cc->in[CLIENT_PEER] = i == l->peer_host ? &l->from_peer : NULL;
+	}
 }
 
 static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
@@ -221,7 +277,7 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 
 	snprintf(purpose, sizeof(purpose), "tx core %u", i);
 	c->pool = port_pool_new(purpose, l->conf.tx_packets,
-				port_mtu(l->conf.port) + POOL_EXTRA_BYTES);
+				port_mtu(l->conf.port) + PACKETS_EXTRA_BYTES);
 	if (!c->pool)
 		return ZK_ENOMEM;
 	client_conf_fill(l, i, &cc);
@@ -372,6 +428,8 @@ bool loop_free(struct loop *l)
 	bool whole = true;
 
 	zk_assert(l->started == 0);
+	if (l->peer_attached)
+		peer_detach(l->conf.peer);
 	for (unsigned i = 0; i < l->conf.cores; i++) {
 		client_free(l->core[i].client);
 		eal_arena_close(&l->core[i].mem);
@@ -388,9 +446,10 @@ bool loop_free(struct loop *l)
 			zk_ring_fini(&c->to_leader);
 		if (c->from_leader.bytes)
 			zk_ring_fini(&c->from_leader);
-		for (unsigned j = 0; j < l->conf.cores; j++)
+		for (unsigned j = 0; j < CLIENT_MEMBERS_MAX; j++)
 			pring_fini(&c->steer[j]);
 	}
+	pring_fini(&l->from_peer);
 	pring_fini(&l->garbage.to);
 	pring_fini(&l->garbage.back);
 	waker_fini(&l->garbage.waker);

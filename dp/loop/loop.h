@@ -11,6 +11,8 @@
 #include "core/server/srv.h"
 #include "dp/loop/client.h"
 #include "dp/loop/lead.h"
+#include "dp/loop/packets.h"
+#include "dp/loop/peer.h"
 #include "dp/net/net.h"
 #include "dp/net/tcp/tcp.h"
 #include "dp/port/port.h"
@@ -35,6 +37,9 @@ struct loop_conf {
 	struct waker *snap_waker;   /* of the snapshot writer, with leader.snap_desk */
 	struct tree *tree;
 	struct zk_hash_key srv_key;
+	/* The quorum's network, on the leader's thread; NULL: this server stands alone. Borrowed
+	 * until loop_free(), lives on then with its connections. */
+	struct peer *peer;
 	bool log_in_memory; /* nothing becomes durable, and no log writer is needed */
 };
 
@@ -77,8 +82,5 @@ struct loop_thread_stats {
 };
 /** @return number of threads; fills up to @p max. */
 unsigned loop_threads(const struct loop *l, struct loop_thread_stats *out, unsigned max);
-
-/** Packets of @p mtu in a pool take so many bytes each, all told; for sizing DPDK's memory. */
-uint64_t loop_packet_bytes(uint16_t mtu);
 
 #endif

@@ -158,10 +158,15 @@ void arp_input(struct net *n, const struct pkt *p)
 		if (e)
 			neigh_learn(n, e, a + ARP_SHA);
 	}
-	if (oper == ARP_REQUEST && tpa == n->addr && n->conf.core == 0) {
+	if (oper == ARP_REQUEST && tpa == n->addr && n->arp_answers) {
 		n->stats.arp_replies_tx++;
 		arp_put(n, ARP_REPLY, a + ARP_SHA, a + ARP_SHA, spa);
 	}
+}
+
+void net_arp_answers(struct net *n, bool yes)
+{
+	n->arp_answers = yes;
 }
 
 static uint32_t next_hop(const struct net *n, uint32_t dst)

@@ -36,6 +36,7 @@ enum zk_err net_new(const struct net_conf *conf, const struct tcp_conf *tcp_conf
 	memcpy(&n->steer, conf->steer_key, sizeof(n->steer));
 	n->neigh_due_ns = UINT64_MAX;
 	n->neigh_gen = 1;
+	n->arp_answers = conf->core == 0;
 	n->icmp_left = ICMP_PER_ROUND_MAX;
 	err = tcp_new(n, tcp_conf, &n->tcp);
 	if (err) {

@@ -46,6 +46,7 @@ struct net {
 	uint32_t n_ctl;
 	uint32_t icmp_left; /* echo replies of this round */
 	uint64_t neigh_due_ns;
+	bool arp_answers;
 	uint16_t neigh_gen; /* changes when a neighbour's address does */
 	struct neigh neigh[NEIGH_SETS][NEIGH_WAYS];
 };

@@ -34,22 +34,41 @@ bool net_is_arp(const struct pkt *p)
 	return p->len >= ETH_HDR && zk_get16(p->data + ETH_TYPE) == ETH_TYPE_ARP;
 }
 
-uint16_t net_owner_of_frame(const struct net *n, const struct pkt *p)
+/* Where the TCP header of a whole segment begins; NULL: the frame is none. */
+static const uint8_t *tcp_of_frame(const struct pkt *p)
 {
 	const uint8_t *ip = p->data + ETH_HDR;
-	struct net_tuple t;
 	uint32_t ihl;
 
-	if (n->conf.cores <= 1 || p->len < ETH_HDR + IP4_HDR + 4 ||
-	    zk_get16(p->data + ETH_TYPE) != ETH_TYPE_IP4)
-		return 0;
+	if (p->len < ETH_HDR + IP4_HDR + 4 || zk_get16(p->data + ETH_TYPE) != ETH_TYPE_IP4)
+		return NULL;
 	ihl = (ip[0] & 15u) * 4;
 	if (ip[0] >> 4 != 4 || ihl < IP4_HDR || p->len < ETH_HDR + ihl + 4 ||
 	    ip[IP4_PROTO] != IP_PROTO_TCP || (zk_get16(ip + IP4_FRAG) & IP4_FRAG_MASK))
+		return NULL;
+	return ip + ihl;
+}
+
+bool net_is_tcp_to(const struct pkt *p, uint16_t *port)
+{
+	const uint8_t *h = tcp_of_frame(p);
+
+	if (h)
+		*port = zk_get16(h + TCP_DST);
+	return h != NULL;
+}
+
+uint16_t net_owner_of_frame(const struct net *n, const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_HDR, *h;
+	struct net_tuple t;
+
+	h = n->conf.cores > 1 ? tcp_of_frame(p) : NULL;
+	if (!h)
 		return 0;
 	t = (struct net_tuple){.local = net_addr_v4(zk_get32(ip + IP4_DST)),
 			       .remote = net_addr_v4(zk_get32(ip + IP4_SRC)),
-			       .local_port = zk_get16(ip + ihl + TCP_DST),
-			       .remote_port = zk_get16(ip + ihl + TCP_SRC)};
+			       .local_port = zk_get16(h + TCP_DST),
+			       .remote_port = zk_get16(h + TCP_SRC)};
 	return net_owner(n, &t);
 }

@@ -33,6 +33,8 @@ struct tcp_conf {
 				     directions); one gets at most what leaves enough for others.
 				     Should not exceed what the pools have */
 	uint32_t syn_backlog;     /* half-open connections before cookies */
+	uint16_t foreign_port;    /* tcp_connect() never takes this local port: another instance
+				     with our address has it; 0 = none */
 };
 
 /** Defaults as noted above; conns_max 16384. */

@@ -7,7 +7,8 @@ static bool port_free(struct tcp *t, struct net_tuple *tuple, uint32_t *hash)
 {
 	struct tcp_tw *tw;
 
-	if (net_owner(t->n, tuple) != t->n->conf.core || tcp_listener_find(t, tuple->local_port))
+	if (net_owner(t->n, tuple) != t->n->conf.core ||
+	    tuple->local_port == t->conf.foreign_port || tcp_listener_find(t, tuple->local_port))
 		return false;
 	*hash = tcp_hash(t, tuple);
 	return !tcp_lookup(t, tuple, *hash, &tw) && !tw;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Sizes of packets, and how they are marked when one core hands them to another. */
+#ifndef ZK_LOOP_PACKETS_H
+#define ZK_LOOP_PACKETS_H
+
+#include "core/base/assert.h"
+#include "dp/port/pkt.h"
+
+enum {
+	PACKETS_EXTRA_BYTES = 64,  /* room of a packet beyond the MTU */
+	PACKETS_RESERVE_SHARE = 8, /* of a pool stays free of connections' data: control packets */
+};
+
+/** Packets of @p mtu in a pool take so many bytes each, all told; for sizing DPDK's memory. */
+static inline uint64_t loop_packet_bytes(uint16_t mtu)
+{
+	uint32_t room = mtu + PACKETS_EXTRA_BYTES < 2048 ? 2048 : mtu + PACKETS_EXTRA_BYTES;
+
+	return room + PKT_HEADROOM + 512; /* the descriptor, its private area, the pool's own */
+}
+
+/** A packet is at least 16-byte aligned: bit 0 of a handed pointer says "transmit this". */
+static inline void *packets_tag(struct pkt *p, bool transmit)
+{
+	zk_assert(((uintptr_t)p & 1) == 0);
+	return (void *)((uintptr_t)p | (transmit ? 1u : 0u));
+}
+
+static inline bool packets_tagged(const void *handed)
+{
+	return (uintptr_t)handed & 1;
+}
+
+static inline struct pkt *packets_untag(void *handed)
+{
+	return (struct pkt *)((uintptr_t)handed & ~(uintptr_t)1);
+}
+
+#endif
