@@ -2,6 +2,7 @@
 #include "core/store/recover.h"
 
 #include "core/store/recover_int.h"
+#include "core/store/replace.h"
 #include "core/store/snap_file.h"
 
 #include <stdarg.h>
@@ -212,11 +213,29 @@ static enum zk_err nothing_newer(struct recover *r)
 	return ZK_EOK;
 }
 
+/* The state of a leader that was about to take the place of this one's. */
+static enum zk_err finish_replacing(struct recover *r)
+{
+	struct replace_result res;
+	enum zk_err err = replace_finish(r->conf->disk, r->conf->mem, &res);
+
+	if (err != ZK_EOK)
+		return recover_fail(r, err, "%s", res.why);
+	if (res.found)
+		recover_say(r, RECOVER_WARN,
+			    "the leader's snapshot.%llx takes the place of what was here: %u "
+			    "snapshots and %u logs removed",
+			    (unsigned long long)res.zxid, res.snapshots, res.logs);
+	return ZK_EOK;
+}
+
 static enum zk_err restore(struct recover *r)
 {
 	bool initialize;
-	enum zk_err err = list(r, DISK_DATA);
+	enum zk_err err = finish_replacing(r);
 
+	if (err == ZK_EOK)
+		err = list(r, DISK_DATA);
 	if (err == ZK_EOK)
 		err = list(r, DISK_LOG);
 	if (err == ZK_EOK)

@@ -53,13 +53,6 @@ static enum zk_err damaged(struct replay *p, const struct txnlog_item *it)
 
 /* ---- order --------------------------------------------------------------------------------- */
 
-static bool follows(uint64_t last, uint64_t zxid)
-{
-	uint64_t epoch = zxid >> 32;
-
-	return zxid == last + 1 || (epoch > last >> 32 && (uint32_t)zxid == 1);
-}
-
 /* Is something missing in front of @p zxid? */
 static enum zk_err gap(struct replay *p, uint64_t zxid)
 {
@@ -69,7 +62,7 @@ static enum zk_err gap(struct replay *p, uint64_t zxid)
 
 	if (!p->begun && p->any)
 		return ZK_EOK;
-	if (follows(p->last, zxid))
+	if (txnlog_follows(p->last, zxid))
 		return ZK_EOK;
 	if (zxid <= p->last) { /* Apache says so and goes on */
 		if (!p->disorder)

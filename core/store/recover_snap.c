@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The snapshot of a recovery (FileSnap.deserialize, DataTree.deserialize). */
 #include "core/store/recover_int.h"
+#include "core/store/snap_check.h"
 #include "core/tree/quota.h"
 
 #include <stdio.h>
 
 enum { AHEAD = 12 /* nodes whose index line is fetched early */ };
-
-/* ---- a plain file through the disk --------------------------------------------------------- */
-
-struct plain {
-	struct disk *disk;
-	int file;
-	uint64_t at;
-};
-
-static enum zk_err plain_read(void *ctx, void *to, size_t n, size_t *got,
-			      char why[SNAP_SOURCE_WHY_MAX])
-{
-	struct plain *p = ctx;
-	enum zk_err err = disk_read(p->disk, p->file, p->at, to, n, got);
-
-	if (err != ZK_EOK)
-		snprintf(why, SNAP_SOURCE_WHY_MAX, "%s", disk_error_text(p->disk));
-	else
-		p->at += *got;
-	return err;
-}
 
 /* ---- one file ---------------------------------------------------------------------------- */
 
@@ -163,8 +143,8 @@ static void attempt(struct attempt *a)
 {
 	struct recover *r = a->r;
 	const struct recover_pipe *pipe = &r->conf->pipe;
-	struct plain plain = {.disk = r->conf->disk, .file = -1};
-	struct snap_source source = {.ctx = &plain, .read = plain_read};
+	struct snap_plain plain;
+	struct snap_source source;
 	struct snap_parse parse;
 
 	if (pipe->open) {
@@ -173,9 +153,9 @@ static void attempt(struct attempt *a)
 		a->err = ZK_ENOTSUP;
 		snprintf(a->why, sizeof(a->why), "compressed");
 	} else {
-		a->err = disk_open(plain.disk, DISK_DATA, a->f->text, DISK_READ, &plain.file);
+		a->err = snap_plain_open(&plain, r->conf->disk, a->f->text, &source);
 		if (a->err != ZK_EOK)
-			snprintf(a->why, sizeof(a->why), "%s", disk_error_text(plain.disk));
+			snprintf(a->why, sizeof(a->why), "%s", disk_error_text(r->conf->disk));
 	}
 	if (a->err != ZK_EOK)
 		return;
@@ -186,36 +166,21 @@ static void attempt(struct attempt *a)
 	if (pipe->open)
 		pipe->close(pipe->ctx);
 	else
-		disk_close(plain.disk, plain.file);
+		snap_plain_close(&plain);
 }
 
 /* ---- which file -------------------------------------------------------------------------- */
 
-/* SnapStream.isValidSnapshot() */
 static bool plausible(struct recover *r, const struct recover_file *f)
 {
 	struct disk *d = r->conf->disk;
-	uint8_t head[STORE_VALID_HEAD], tail[STORE_VALID_TAIL];
-	size_t head_n = 0, tail_n = 0;
-	int file;
-	bool ok;
+	enum zk_err err = snap_check_ends(d, f->text, f->name.pack, f->bytes);
 
-	if (disk_open(d, DISK_DATA, f->text, DISK_READ, &file) != ZK_EOK) {
-		recover_say(r, RECOVER_WARN, "snapshot %s: %s", f->text, disk_error_text(d));
-		return false;
-	}
-	ok = disk_read(d, file, 0, head, sizeof(head), &head_n) == ZK_EOK &&
-	     (f->bytes < sizeof(tail) ||
-	      disk_read(d, file, f->bytes - sizeof(tail), tail, sizeof(tail), &tail_n) == ZK_EOK);
-	if (!ok)
-		recover_say(r, RECOVER_WARN, "snapshot %s: %s", f->text, disk_error_text(d));
-	disk_close(d, file);
-	if (ok && !store_snapshot_plausible(f->name.pack, f->bytes, zk_span_of(head, head_n),
-					    zk_span_of(tail, tail_n))) {
+	if (err == ZK_EINVAL)
 		recover_say(r, RECOVER_WARN, "snapshot %s is not complete: passed over", f->text);
-		return false;
-	}
-	return ok;
+	else if (err != ZK_EOK)
+		recover_say(r, RECOVER_WARN, "snapshot %s: %s", f->text, disk_error_text(d));
+	return err == ZK_EOK;
 }
 
 void recover_digest_at(struct recover *r, uint64_t zxid)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/store/snap_file.h"
 
+#include "core/store/replace.h"
+
 #include <stdio.h>
 
 #define TEMP_PREFIX ".snapshot."
@@ -42,6 +44,8 @@ enum zk_err snap_file_open(struct snap_file *f, const struct snap_file_conf *con
 				.spare_bytes = conf->spare_bytes};
 	store_name_format(&name, f->name);
 	n = snprintf(f->temp, sizeof(f->temp), ".%s" TEMP_SUFFIX, f->name);
+	if (conf->aside)
+		replace_name(conf->zxid, f->name);
 	zk_assert(n > 0 && (size_t)n < sizeof(f->temp));
 	err = check_spare(f);
 	if (err == ZK_EOK)

@@ -47,6 +47,7 @@ struct snap_file_conf {
 	enum store_pack kind;         /* for the suffix of the name */
 	const struct snap_pack *pack; /* that packs so; NULL for STORE_PLAIN */
 	uint64_t spare_bytes;         /* room that the log must be left with: ZK_EFULL below it */
+	bool aside; /* give it a name that nobody takes for a snapshot: core/store/replace.h */
 };
 
 /** Make the temporary file. @p conf is copied, what it points at borrowed until commit or abort.

@@ -36,6 +36,13 @@ static inline size_t txnlog_record_bytes(size_t txn_bytes, bool digest)
 	return TXNLOG_FRAME_BYTES + txn_bytes + (digest ? TXN_DIGEST_BYTES : 0);
 }
 
+/** May the transaction @p zxid stand directly behind @p last: within an epoch they count by one,
+ * and an epoch begins with 1. Any context. */
+static inline bool txnlog_follows(uint64_t last, uint64_t zxid)
+{
+	return zxid == last + 1 || (zxid >> 32 > last >> 32 && (uint32_t)zxid == 1);
+}
+
 enum txnlog_step {
 	TXNLOG_RECORD, /* out->txn */
 	TXNLOG_MORE,   /* the window must be larger than it was */
