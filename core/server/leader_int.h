@@ -20,8 +20,7 @@ enum entry_kind {
 	ENTRY_OPEN,   /* createSession: MSG_SESSION_OPENED */
 	ENTRY_EXPIRY, /* closeSession by the leader or a learner: MSG_KICK to the owner */
 	ENTRY_SILENT, /* deleteContainer by the leader, a learner's request: no answer here */
-	ENTRY_ANSWER, /* no transaction, only a reply in its place: sync, getEphemerals */
-	ENTRY_SYNC    /* no transaction, a SYNC to the learner that asked */
+	ENTRY_ANSWER  /* no transaction, only a reply in its place: sync, getEphemerals */
 };
 
 enum {

@@ -251,15 +251,6 @@ static bool run_answer(struct leader *l, const struct entry *e)
 	return true;
 }
 
-/* To the learner that asked, behind everything committed so far. */
-static bool run_sync(struct leader *l, const struct entry *e)
-{
-	const struct leader_quorum *q = l->conf.quorum;
-
-	return q->reply(q->ctx, e->to.conn.index, e->to.conn.generation, ZAB_SYNC, 0,
-			(struct zk_span){NULL, 0}) != ZK_EAGAIN;
-}
-
 unsigned leader_run(struct leader *l, unsigned budget)
 {
 	unsigned n = 0;
@@ -275,8 +266,6 @@ unsigned leader_run(struct leader *l, unsigned budget)
 
 		if (e->kind == ENTRY_ANSWER)
 			done = run_answer(l, e);
-		else if (e->kind == ENTRY_SYNC)
-			done = run_sync(l, e);
 		else if (e->zxid > l->durable_zxid)
 			break;
 		else if (e->kind == ENTRY_WRITE)

@@ -22,8 +22,9 @@ struct leader_quorum {
 	/** Learner: REQUEST or REVALIDATE to the leader; copied. @return ZK_EOK, ZK_EAGAIN,
 	 * ZK_ECLOSED. */
 	enum zk_err (*forward)(void *ctx, const struct zab_packet *p);
-	/** Leading: SYNC or REVALIDATE to the learner on @p link, behind every commit so far; @p
-	 *  generation as in leader_remote(). @return ZK_EOK, ZK_EAGAIN, ZK_ECLOSED (link is gone).
+	/** Leading: SYNC or REVALIDATE to the learner on @p link, behind the commits of everything
+	 * proposed so far and before any other; @p generation as in leader_remote(). @return
+	 * ZK_EOK, ZK_EAGAIN, ZK_ECLOSED (link is gone).
 	 */
 	enum zk_err (*reply)(void *ctx, uint32_t link, uint32_t generation, int32_t type,
 			     uint64_t zxid, struct zk_span data);

@@ -37,7 +37,7 @@ unsigned leader_refuse_pending(struct leader *l)
 	for (; l->refuse_at < l->refuse_end && n < REFUSE_BUDGET; l->refuse_at++, n++) {
 		const struct entry *e = &l->entry[l->refuse_at & l->entry_mask];
 
-		if (e->kind == ENTRY_EXPIRY || e->kind == ENTRY_SILENT || e->kind == ENTRY_SYNC)
+		if (e->kind == ENTRY_EXPIRY || e->kind == ENTRY_SILENT)
 			continue;
 		if (!turn_away(l, &e->to, e->session, e->kind == ENTRY_OPEN))
 			break;

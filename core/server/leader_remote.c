@@ -93,13 +93,14 @@ static enum zk_err on_create_session(struct leader *l, const struct remote *r, s
 	return ZK_EOK;
 }
 
+/* Leader.processSync(): at once, behind what was proposed before and before what comes after. */
 static enum zk_err on_sync(struct leader *l, const struct remote *r)
 {
-	leader_push(l, &(struct entry){.kind = ENTRY_SYNC,
-				       .to = {.conn = {r->link, r->generation}},
-				       .session = r->session,
-				       .op = r->op});
-	return ZK_EOK;
+	const struct leader_quorum *q = l->conf.quorum;
+	enum zk_err err = q->reply(q->ctx, r->link, r->generation, ZAB_SYNC, 0,
+				   (struct zk_span){NULL, 0});
+
+	return err == ZK_EAGAIN ? ZK_EAGAIN : ZK_EOK;
 }
 
 static enum zk_err on_write(struct leader *l, const struct remote *r, struct prep_in *in)

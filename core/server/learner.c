@@ -382,6 +382,8 @@ static bool apply_next(struct leader *l)
 	if (tree_changes_full(l->conf.tree))
 		return false;
 	if (!q->committed(q->ctx, leader_applied_zxid(l), &zxid, &txn)) {
+		if (l->role.behind && l->role.now == ROLE_LEADING)
+			prep_resume(&l->prep);
 		l->role.behind = false;
 		return false;
 	}

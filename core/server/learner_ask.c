@@ -168,6 +168,7 @@ asked:
 	w->e = (struct entry){.kind = ENTRY_OPEN, .session = s->id, .to = m->h, .op = a.op};
 	leader_own(s, &m->h);
 	learner_wait_add(l, s, w);
+	leader_set(&l->count.sessions, l->sessions.n);
 	return ZK_EOK;
 }
 

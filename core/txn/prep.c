@@ -48,6 +48,12 @@ void prep_fini(struct prep *p)
 	txn_bytes_fini(&p->bytes);
 }
 
+void prep_resume(struct prep *p)
+{
+	zk_assert(p->steps == 0);
+	p->pending.digest = tree_digest(p->conf.tree);
+}
+
 void prep_applied(struct prep *p, uint64_t zxid, uint64_t end, uint64_t steps)
 {
 	zk_assert(p->steps >= steps);

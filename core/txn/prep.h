@@ -64,6 +64,9 @@ struct prep_out {
 ZK_MUST_USE enum zk_err prep_init(struct prep *p, const struct prep_conf *conf);
 void prep_fini(struct prep *p);
 
+/** The tree was changed by transactions of others; nothing is pending. */
+void prep_resume(struct prep *p);
+
 /** Validate a write (any op of spec/semantics.md section 4, multi, reconfig, closeSession) and
  * make its transaction with in->zxid; a failure makes an error transaction.
  *  @return ZK_EOK with *out, or ZK_EAGAIN: no room until something has been applied, nothing was

@@ -136,7 +136,7 @@ enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, uint64_t zxid,
 	if (!l->reply || l->reply_tail - l->reply_head == ZAB_REPLIES_MAX)
 		return ZK_EAGAIN;
 	r = &l->reply[l->reply_tail++ % ZAB_REPLIES_MAX];
-	*r = (struct zab_reply){.after_zxid = z->history.committed,
+	*r = (struct zab_reply){.after_zxid = history_last(&z->history),
 				.zxid = zxid,
 				.type = type,
 				.n = (uint32_t)data.n};

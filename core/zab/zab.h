@@ -266,8 +266,9 @@ uint64_t zab_next_zxid(const struct zab *z);
  * ZK_ECLOSED: no longer the leader. */
 ZK_MUST_USE enum zk_err zab_propose(struct zab *z, uint64_t zxid, struct zk_span txn,
 				    uint64_t now_ns);
-/** Leader: SYNC or REVALIDATE to a learner, after everything committed so far. @return ZK_EOK,
- * ZK_EAGAIN: too many wait, ZK_ECLOSED, ZK_ETOOBIG. */
+/** Leader: SYNC or REVALIDATE to a learner, after the commit of everything proposed so far and
+ * before any other (an Apache follower takes what a session waits for in its order). @return
+ * ZK_EOK, ZK_EAGAIN: too many wait, ZK_ECLOSED, ZK_ETOOBIG. */
 ZK_MUST_USE enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, uint64_t zxid,
 				  struct zk_span data);
 /** Learner: REQUEST, REVALIDATE or the answer to a PING for the leader. @return ZK_EOK, ZK_EAGAIN:

@@ -64,7 +64,8 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.mem = &d->mem;
 	c.log = (struct leader_log){.ctx = d, .append = log_append, .roll = log_roll};
 	c.cores = LEAD_CORES;
-	c.server_id = 1;
+	c.quorum = opt->quorum;
+	c.server_id = opt->server_id ? opt->server_id : 1;
 	c.tick_ms = 2000;
 	c.sessions_max = LEAD_SESSIONS_MAX;
 	c.hold_max_ms = opt->hold_max_ms;
@@ -136,6 +137,8 @@ static void take(struct lead *d, const void *rec, size_t n)
 	const struct msg *h = rec;
 	struct lead_out *o = &d->out[d->out_n];
 
+	if (h->kind == MSG_ROLE)
+		return;
 	if (h->kind == MSG_ROLL) {
 		d->question[h->core] = ((const struct msg_roll *)rec)->number;
 		return;

@@ -44,7 +44,9 @@ struct lead_opt {
 	struct snap_desk *snap_desk;
 	uint32_t snap_count;
 	uint64_t snap_size_bytes, snap_seed;
-	size_t tree_limit; /* bytes; 0 = none */
+	size_t tree_limit;                  /* bytes; 0 = none */
+	const struct leader_quorum *quorum; /* NULL: stands alone */
+	uint8_t server_id;                  /* 0 = 1 */
 	/* called before there is a reader: what a recovery does */
 	void (*restore)(struct tree *, void *ctx);
 	void *restore_ctx;
