@@ -97,8 +97,8 @@ static enum zk_err on_create_session(struct leader *l, const struct remote *r, s
 static enum zk_err on_sync(struct leader *l, const struct remote *r)
 {
 	const struct leader_quorum *q = l->conf.quorum;
-	enum zk_err err = q->reply(q->ctx, r->link, r->generation, ZAB_SYNC, 0,
-				   (struct zk_span){NULL, 0});
+	enum zk_err err =
+		q->reply(q->ctx, r->link, r->generation, ZAB_SYNC, 0, (struct zk_span){NULL, 0});
 
 	return err == ZK_EAGAIN ? ZK_EAGAIN : ZK_EOK;
 }
