@@ -137,8 +137,10 @@ static void take(struct lead *d, const void *rec, size_t n)
 	const struct msg *h = rec;
 	struct lead_out *o = &d->out[d->out_n];
 
-	if (h->kind == MSG_ROLE)
+	if (h->kind == MSG_ROLE) {
+		d->term = ((const struct msg_role *)rec)->term;
 		return;
+	}
 	if (h->kind == MSG_ROLL) {
 		d->question[h->core] = ((const struct msg_roll *)rec)->number;
 		return;
@@ -242,14 +244,15 @@ static enum zk_err offer(struct lead *d, const void *rec, size_t n)
 	return err;
 }
 
-static struct msg head(uint16_t kind, unsigned core, uint32_t conn)
+static struct msg head(const struct lead *d, uint16_t kind, unsigned core, uint32_t conn)
 {
-	return (struct msg){.kind = kind, .core = (uint16_t)core, .conn = {conn, 1}};
+	return (struct msg){
+		.kind = kind, .core = (uint16_t)core, .conn = {conn, 1}, .term = d->term};
 }
 
 enum zk_err lead_ask_session(struct lead *d, unsigned core, uint32_t conn, int32_t timeout_ms)
 {
-	struct msg_session m = {.h = head(MSG_SESSION_CREATE, core, conn),
+	struct msg_session m = {.h = head(d, MSG_SESSION_CREATE, core, conn),
 				.timeout_ms = timeout_ms};
 
 	return offer(d, &m, sizeof(m));
@@ -271,7 +274,7 @@ enum zk_err lead_send(struct lead *d, unsigned core, uint32_t conn, uint64_t ses
 		      int32_t op, struct zk_span body)
 {
 	static _Alignas(8) uint8_t buf[(1 << 21) + 4096];
-	struct msg_request r = {.h = head(MSG_REQUEST, core, conn),
+	struct msg_request r = {.h = head(d, MSG_REQUEST, core, conn),
 				.xid = xid,
 				.op = op,
 				.session = session,
@@ -308,7 +311,7 @@ enum zk_err lead_err(struct lead *d, uint64_t session, int32_t op, struct zk_spa
 enum zk_err lead_attach(struct lead *d, unsigned core, uint32_t conn, uint64_t session,
 			int32_t timeout_ms, const uint8_t password[16])
 {
-	struct msg_session m = {.h = head(MSG_SESSION_ATTACH, core, conn),
+	struct msg_session m = {.h = head(d, MSG_SESSION_ATTACH, core, conn),
 				.session = session,
 				.timeout_ms = timeout_ms,
 				.password_ok = password ? 1 : 0};
@@ -321,7 +324,7 @@ enum zk_err lead_attach(struct lead *d, unsigned core, uint32_t conn, uint64_t s
 enum zk_err lead_touch(struct lead *d, unsigned core, uint64_t session)
 {
 	_Alignas(8) uint8_t buf[sizeof(struct msg_touch) + 8];
-	struct msg_touch m = {.h = head(MSG_TOUCH, core, 0), .through_ns = d->now_ns, .n = 1};
+	struct msg_touch m = {.h = head(d, MSG_TOUCH, core, 0), .through_ns = d->now_ns, .n = 1};
 
 	memcpy(buf, &m, sizeof(m));
 	memcpy(buf + sizeof(m), &session, 8);
@@ -330,7 +333,7 @@ enum zk_err lead_touch(struct lead *d, unsigned core, uint64_t session)
 
 enum zk_err lead_detach(struct lead *d, unsigned core, uint32_t conn, uint64_t session)
 {
-	struct msg_session m = {.h = head(MSG_DETACH, core, conn), .session = session};
+	struct msg_session m = {.h = head(d, MSG_DETACH, core, conn), .session = session};
 
 	return offer(d, &m, sizeof(m));
 }

@@ -67,6 +67,7 @@ struct lead {
 	uint64_t rolled_zxid;  /* behind which transaction the last time */
 	bool mute[LEAD_CORES]; /* this core does not answer the roll; it keeps the last question */
 	uint64_t question[LEAD_CORES];
+	uint32_t term;        /* of the role that the cores were told */
 	bool late;            /* durable is reported by lead_durable() only */
 	struct lead_txn *log; /* all it took */
 	size_t log_n;

@@ -163,6 +163,7 @@ static struct world *world_new(void)
 	leader_role_set(w->a->l, ROLE_LEADING, 1, w->a->now_ns);
 	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
 	lead_durable(w->a, 0, ~0u); /* nothing of before is left to be applied */
+	lead_durable(w->b, 0, ~0u);
 	return w;
 }
 
@@ -387,6 +388,7 @@ static void roles_change(void **state)
 	leader_role_set(w->b->l, ROLE_LEADING, 2, w->b->now_ns);
 	leader_role_set(w->a->l, ROLE_FOLLOWING, 2, w->a->now_ns);
 	lead_durable(w->b, 0, ~0u);
+	lead_durable(w->a, 0, ~0u);
 	lead_forget(w->a);
 	lead_forget(w->b);
 	send(w->b, 1, sb, 9, ZK_OP_CREATE, req_create("/3", "x", NULL, 0));
