@@ -68,6 +68,7 @@ help:
 	@echo 'make test-clients    unmodified ZooKeeper clients in a network namespace (root)'
 	@echo 'make test-diff       the same requests to Apache ZooKeeper and to zokord, answers compared (root)'
 	@echo 'make test-crash      kill -9, full and slow disks, files moved between both kinds of server (root)'
+	@echo 'make test-ensemble   ensembles of zokord and Apache ZooKeeper: kills, partitions, migration (root)'
 	@echo 'make sim SEEDS=n FROM=s    simulators: TCP, log on a failing disk, ensembles'
 	@echo 'make soak-sim        100,000 seeds of the ensemble simulator: hours'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'

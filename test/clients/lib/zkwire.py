@@ -168,7 +168,9 @@ class Closed(Exception):
 
 
 class Conn:
-    def __init__(self, connect=True, timeout=15.0, nodelay=True, session_ms=10000, **kwargs):
+    def __init__(self, connect=True, timeout=15.0, nodelay=True, session_ms=10000, host=HOST,
+                 **kwargs):
+        self.host = host
         self.sock = self.dial(timeout)
         if nodelay:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -187,7 +189,7 @@ class Conn:
             self.read_only = r.boolean() if r.left() else None
 
     def dial(self, timeout):
-        return socket.create_connection((HOST, PORT), timeout=timeout)
+        return socket.create_connection((self.host, PORT), timeout=timeout)
 
     def __enter__(self):
         return self

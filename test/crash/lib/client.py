@@ -25,6 +25,8 @@ def wrong(condition, text, *args):
 class Client:
     """One client over any number of connections and sessions. The caller polls `sock` and calls
     readable() and writable()."""
+    address = ADDRESS
+    dial_s = 10
 
     def __init__(self, name, rng, window=64, timeout_ms=30000):
         self.name, self.rng, self.window, self.timeout_ms = name, rng, window, timeout_ms
@@ -48,7 +50,7 @@ class Client:
     def connect(self):
         """Begin a connection, with the old session when there is one."""
         self.drop()
-        self.sock = socket.create_connection((ADDRESS, PORT), timeout=10)
+        self.sock = socket.create_connection((self.address, PORT), timeout=self.dial_s)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setblocking(False)
         self.resume = self.session != 0

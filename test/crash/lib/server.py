@@ -29,10 +29,10 @@ class Failed(Exception):
     """The server did not do what a server does; says what, with the end of its log."""
 
 
-def word(name, timeout=2.0):
+def word(name, timeout=2.0, address=ADDRESS):
     """The answer to a four-letter word, None while nobody answers."""
     try:
-        with socket.create_connection((ADDRESS, PORT), timeout=timeout) as sock:
+        with socket.create_connection((address, PORT), timeout=timeout) as sock:
             sock.sendall(name.encode())
             out = b""
             while True:
@@ -45,6 +45,8 @@ def word(name, timeout=2.0):
 
 
 class Server:
+    address = ADDRESS
+
     def __init__(self, kind, data, log, conf=None, java=(), log_dir=None):
         self.kind, self.data, self.log_name = kind, data, log
         self.conf = dict(conf or {})
@@ -75,17 +77,22 @@ class Server:
         conf.update(self.conf)
         return conf
 
+    def argv(self, cfg):
+        if self.kind == "apache":
+            return JAVA + self.java + [
+                "-cp", CLASSPATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain", cfg]
+        return [os.environ["ZOKORD"], cfg]
+
+    def word(self, name, timeout=2.0):
+        return word(name, timeout, self.address)
+
     def spawn(self):
         """Start the process and do not wait for it."""
         os.makedirs(self.data, exist_ok=True)
         cfg = self.log_name + ".cfg"
         with open(cfg, "w") as f:
             f.writelines("%s=%s\n" % item for item in self.config().items())
-        if self.kind == "apache":
-            argv = JAVA + self.java + [
-                "-cp", CLASSPATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain", cfg]
-        else:
-            argv = [os.environ["ZOKORD"], cfg]
+        argv = self.argv(cfg)
         with open(self.log_name, "ab") as log:
             self.log_from = log.tell()
             self.mark = time.monotonic()
@@ -104,7 +111,7 @@ class Server:
                 raise Failed("%s ended with status %d\n%s" % (
                     self.kind, self.process.returncode, self.tail()))
             if self.kind == "apache" or "serving=" in self.log():
-                answer = word("srvr", 0.5)
+                answer = self.word("srvr", 0.5)
                 if answer and "Mode: " in answer:
                     break
             if time.monotonic() > end:
@@ -120,7 +127,9 @@ class Server:
             return f.read().decode(errors="replace")
 
     def tail(self, lines=15):
-        return "\n".join("    | " + line for line in self.log().splitlines()[-lines:])
+        """The end of it, without the stacks of a JVM."""
+        said = [line for line in self.log().splitlines() if not line.startswith("\tat ")]
+        return "\n".join("    | " + line for line in said[-lines:])
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -157,11 +166,11 @@ class Server:
             self.process.wait()
 
     def mntr(self):
-        answer = word("mntr") or ""
+        answer = self.word("mntr") or ""
         return dict(line.split("\t", 1) for line in answer.splitlines() if "\t" in line)
 
     def zxid(self):
-        answer = word("srvr") or ""
+        answer = self.word("srvr") or ""
         return int(re.search(r"^Zxid: (0x[0-9a-f]+)$", answer, re.M).group(1), 16)
 
     def digest_ok(self):

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Ensembles of real servers, of either kind or mixed, under real clients and real faults. Root;
+# network, pid and mount namespaces of their own, with all of which they end.
+#
+#   run.sh [--kinds KIND,KIND,KIND] [test ...]
+#
+# Every KIND is zokor or apache (Debian's ZooKeeper); --kinds apache,apache,apache shows that the
+# tests themselves are right. A test has its own choice of kinds when none is given.
+#
+#   mixed    each role killed under load, DIFF, TRUNC and SNAP forced, sync, sessions that move
+#   rolling  a migration there and back without a lost session (--kinds apache,zokor)
+#
+# Environment:
+#   ZOKORD            the server binary (default build/zokord)
+#   BUILD             where compiled helpers are (default build)
+#   APACHE_CLASSPATH  another release of Apache ZooKeeper than Debian's 3.8
+#   ZOKOR_CONF_EXTRA  further configuration lines for zokord, such as dp.cores=0,1
+#   SEED              of the clients (default by the clock)
+#   KEEP              when set, the directories of failed tests stay
+#
+# Ends with `N passed, N failed`.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+# shellcheck source=test/lib/verdict.sh
+. "$top/test/lib/verdict.sh"
+export ZOKORD=${ZOKORD:-$top/build/zokord} BUILD=${BUILD:-$top/build} PYTHONDONTWRITEBYTECODE=1
+case $ZOKORD in /*) ;; *) ZOKORD=$PWD/$ZOKORD ;; esac
+python=/usr/bin/python3
+seed=${SEED:-$(date +%s)}
+kinds=
+# One and two of each kind, either of them leading, and none of Apache's.
+mixtures='apache,zokor,zokor zokor,apache,apache zokor,zokor,apache apache,apache,zokor zokor,zokor,zokor'
+tmp=
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	local status=$?
+	trap - EXIT INT TERM
+	if [ -n "$tmp" ]; then
+		if [ -n "${KEEP:-}" ] && [ "$fail" -ne 0 ]; then
+			echo "kept: $tmp"
+		else
+			rm -rf "$tmp"
+		fi
+	fi
+	exit $status
+}
+# alone SECONDS COMMAND...: in namespaces that take everything with them
+alone() {
+	local seconds=$1
+	shift
+	timeout -k 5 "$seconds" unshare --net --pid --mount --fork --kill-child --mount-proc "$@" </dev/null
+}
+# case_of NAME SECONDS PROGRAM OPTION...: every "ok" line of the program is a test that passed.
+case_of() {
+	local name=$1 seconds=$2 dir out rc line
+	shift 2
+	dir=$tmp/${name//[^a-z0-9]/-}
+	out=$dir.out
+	mkdir -p "$dir"
+	alone "$seconds" "$python" "$here/$1" "${@:2}" "$dir" >"$out" 2>&1
+	rc=$?
+	while IFS= read -r line; do
+		ok "$name: ${line#ok }" 0
+	done < <(grep -a '^ok ' "$out")
+	[ $rc -eq 0 ] && grep -qa '^ok ' "$out" && return
+	ok "$name (exit $rc)" 1 "$(grep -av '^ok ' "$out" | tail -n 150)"
+}
+
+run_mixed() {
+	local k sets=${kinds:-"$mixtures"}
+	for k in $sets; do
+		# The observer is of the kind that is first.
+		case_of "mixed $k" 400 mixed.py --kinds "$k" --observer "${k%%,*}" --seed "$seed"
+	done
+}
+run_rolling() {
+	local pair=${kinds:-apache,zokor}
+	case_of "rolling $pair" 300 rolling.py --kinds "$pair" --seed "$seed"
+}
+
+tests=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kinds) kinds=$2 && shift ;;
+	*) tests+=("$1") ;;
+	esac
+	shift
+done
+[ ${#tests[@]} -gt 0 ] || tests=(mixed rolling)
+[ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
+[[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
+	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }
+[ -f /usr/share/java/zookeeper.jar ] || { echo "skipped: no Apache ZooKeeper"; exit 125; }
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/zokor-ensemble.XXXXXX") || exit 2
+for t in "${tests[@]}"; do
+	if ! declare -F "run_$t" >/dev/null; then
+		echo "run.sh: no test called $t"
+		exit 2
+	fi
+	"run_$t"
+done
+echo "$pass passed, $fail failed"
+[ "$fail" -eq 0 ]
