@@ -42,9 +42,10 @@ static void part_close(struct leader *l, struct part *p)
 /** @return false: the ring is full. */
 static bool put_sessions(struct leader *l, const struct msg_gather *ask, struct leader_dump *d)
 {
+	bool leads = leader_leads(l);
 	struct part p;
 
-	if (!part_open(l, ask, GATHER_SESSIONS, GATHER_TEXT_MAX, &p))
+	if (!part_open(l, ask, leads ? GATHER_SESSIONS : GATHER_GLOBALS, GATHER_TEXT_MAX, &p))
 		return false;
 	while (d->index < l->sessions.used && p.cap - p.n >= RECORD_FIXED + NAME_MAX) {
 		const struct session *s = session_at(&l->sessions, d->index++);
@@ -52,9 +53,13 @@ static bool put_sessions(struct leader *l, const struct msg_gather *ask, struct 
 
 		if (!s)
 			continue;
-		n = snprintf((char *)p.p + p.n + RECORD_FIXED, NAME_MAX, "0x%" PRIx64, s->id);
+		n = snprintf((char *)p.p + p.n + RECORD_FIXED, NAME_MAX,
+			     leads ? "0x%" PRIx64 : "0x%" PRIx64 "\t%" PRId32 "ms", s->id,
+			     s->created_timeout_ms);
 		zk_assert(n > 0 && n < NAME_MAX);
-		zk_put64(p.p + p.n, s->bucket * l->sessions.tick_ms);
+		/* LearnerSessionTracker sorts them as numbers with a sign */
+		zk_put64(p.p + p.n,
+			 leads ? s->bucket * l->sessions.tick_ms : s->id ^ UINT64_C(1) << 63);
 		zk_put16(p.p + p.n + 8, (uint16_t)n);
 		p.n += RECORD_FIXED + (size_t)n;
 	}

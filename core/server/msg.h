@@ -129,7 +129,8 @@ enum gather_section {
 	GATHER_CONNS = 0,    /* records: when a connection expires, its name */
 	GATHER_SESSIONS = 1, /* the same of sessions; the leader's, as what follows */
 	GATHER_OWNERS = 2,   /* text: sessions and their ephemeral nodes */
-	GATHER_OWNERS_N = 3  /* 8 bytes: how many sessions own some */
+	GATHER_OWNERS_N = 3, /* 8 bytes: how many sessions own some */
+	GATHER_GLOBALS = 4 /* a learner's, for SESSIONS: in the order of their ids, with time-out */
 };
 
 struct msg_gather {

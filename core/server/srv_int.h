@@ -143,6 +143,7 @@ struct srv_ask {
 	uint64_t order; /* of the path that is being told, when watch_paths > 0 */
 	/* dump */
 	struct read_build conns, sessions, owners; /* records, records, text */
+	bool learner;                              /* sessions are GATHER_GLOBALS */
 	uint64_t owners_n;
 };
 
@@ -347,8 +348,6 @@ static inline bool conn_of_old(const struct srv_conn *c)
 void conn_part(struct srv_conn *c);
 /** This server's id, the top byte of its session ids. */
 uint8_t srv_sid(const struct srv *s);
-/** As ServerStats.getServerState(). */
-const char *srv_mode(const struct srv *s);
 /* ---- conn_run.c: frames ---- */
 
 /** Serve what can be served. */
@@ -583,6 +582,8 @@ void words_keep(struct srv_conn *c, struct read_build *b, struct zk_span text);
 /** A part of a wchs or wchp: merge what is there of all cores. */
 void words_merge(struct srv_conn *c, struct srv_ask *a, const struct msg_gather *m,
 		 struct zk_span part);
+/** GATHER_GLOBALS instead of GATHER_SESSIONS. */
+void words_dump_global(struct srv_conn *c, struct srv_ask *a, struct zk_span text);
 /** Everything for a dump is here: print it. */
 void words_dump(struct srv_conn *c, struct srv_ask *a);
 
@@ -601,7 +602,26 @@ void words_conf(struct srv *s, struct words_out *o);
 void words_dirs(struct srv *s, struct words_out *o);
 void words_hash(struct srv *s, struct words_out *o);
 void words_conn(const struct srv_conn *c, bool brief, struct words_out *o);
+/** "zk_name", a tab, the number. */
+void words_u64(struct words_out *o, const char *name, uint64_t v);
+void words_i64(struct words_out *o, const char *name, int64_t v);
 /** As Java's Date.toString() in UTC. */
 void words_date(int64_t wall_ms, struct words_out *o);
+
+/* ---- words_quorum.c: the ensemble ---- */
+
+/** As ServerStats.getServerState(). */
+const char *srv_mode(const struct srv *s);
+uint64_t words_uptime_ms(const struct srv *s);
+/** The last line of srvr and stat, of a leader. */
+void words_quorum_srvr(const struct srv *s, struct words_out *o);
+/** conf behind serverId; there is an ensemble. */
+void words_quorum_conf(const struct srv *s, struct words_out *o);
+/** mntr behind server_state. */
+void words_quorum_state(const struct srv *s, struct words_out *o);
+/** mntr, the rest. */
+void words_quorum_mntr(const struct srv *s, struct words_out *o);
+/** Is @p name one of it? */
+bool words_quorum_has(const struct srv *s, const char *name);
 
 #endif

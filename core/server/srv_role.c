@@ -15,16 +15,6 @@ uint8_t srv_sid(const struct srv *s)
 	return s->sh->quorum ? (uint8_t)s->sh->quorum->sid : s->sh->server_id;
 }
 
-const char *srv_mode(const struct srv *s)
-{
-	static const char *const mode[] = {
-		[ROLE_ALONE] = "standalone",   [ROLE_LOOKING] = "looking",
-		[ROLE_READONLY] = "read-only", [ROLE_LEADING] = "leader",
-		[ROLE_FOLLOWING] = "follower", [ROLE_OBSERVING] = "observer"};
-
-	return mode[s->role];
-}
-
 void srv_role_take(struct srv *s, const struct msg_role *m)
 {
 	zk_assert(m->term != s->term && m->role <= ROLE_OBSERVING);
@@ -32,6 +22,7 @@ void srv_role_take(struct srv *s, const struct msg_role *m)
 	s->epoch = m->epoch;
 	s->term = m->term;
 	s->role_ns = s->now_ns;
+	stats_restart(&s->n); /* a new ZooKeeperServer has a new ServerStats */
 	s->parting = true;
 	s->part_next = 0;
 	if (s->role == ROLE_READONLY) /* every core has ids of its own, and so has every time */

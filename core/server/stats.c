@@ -56,3 +56,11 @@ void stats_avg_text(uint64_t sum, uint64_t count, char out[STATS_AVG_TEXT_BYTES]
 			for (size_t e = n + 4; e > n + 1 && out[e] == '0'; e--)
 				out[e] = '\0';
 }
+
+void stats_restart(struct srv_counts *c)
+{
+	c->packets_received = c->packets_sent = 0;
+	c->latency_count = c->latency_sum_ms = c->latency_min_ms = c->latency_max_ms = 0;
+	c->responses = c->response_last_bytes = 0;
+	c->response_min_bytes = c->response_max_bytes = 0;
+}

@@ -86,6 +86,9 @@ void stats_publish(struct srv_stats *to, const struct srv_counts *from);
 /** Any thread: add a core's published figures to @p sum (min and max are merged, not added). */
 void stats_add(struct srv_counts *sum, const struct srv_stats *from);
 
+/** ServerStats.reset(). Owner core. */
+void stats_restart(struct srv_counts *c);
+
 /** Latency of one answered request. Owner core. */
 static inline void stats_latency(struct srv_counts *c, uint64_t ms)
 {

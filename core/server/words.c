@@ -320,6 +320,8 @@ static void take_part(struct srv_conn *c, struct srv_ask *a, const struct msg_ga
 			words_keep(c, &a->conns, text);
 		else if (m->section == GATHER_SESSIONS)
 			words_keep(c, &a->sessions, text);
+		else if (m->section == GATHER_GLOBALS)
+			words_dump_global(c, a, text);
 		else if (m->section == GATHER_OWNERS)
 			words_keep(c, &a->owners, text);
 		else

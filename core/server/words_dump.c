@@ -91,6 +91,22 @@ static void put_sets(struct srv_conn *c, const char *title, const struct read_bu
 	}
 }
 
+static void put_globals(struct srv_conn *c, const struct read_build *b, const struct due *v,
+			size_t n)
+{
+	char line[64];
+	struct words_out o = {line, 0, sizeof(line)};
+
+	words_printf(&o, "Global Sessions(%zu):\n", n);
+	out_put(c, o.p, o.n);
+	for (size_t i = 0; i < n; i++) {
+		out_put(c, b->p + v[i].at + WORDS_RECORD_BYTES,
+			record_bytes(b, v[i].at) - WORDS_RECORD_BYTES);
+		out_put(c, "\n", 1);
+	}
+}
+
+/** @p title NULL: a learner's sessions. */
 static void put_sorted(struct srv_conn *c, const char *title, const struct read_build *b)
 {
 	struct zk_mem *mem = c->s->conf.mem;
@@ -105,18 +121,61 @@ static void put_sorted(struct srv_conn *c, const char *title, const struct read_
 	for (size_t at = 0; at < b->n; at += record_bytes(b, at))
 		v[i++] = (struct due){zk_get64(b->p + at), at};
 	sort(v, n);
-	put_sets(c, title, b, v, n);
+	if (title)
+		put_sets(c, title, b, v, n);
+	else
+		put_globals(c, b, v, n);
 	zk_mem_free(mem, v, (n + 1) * sizeof(*v));
+}
+
+void words_dump_global(struct srv_conn *c, struct srv_ask *a, struct zk_span text)
+{
+	if (!a->learner) /* the role has changed in the midst of it */
+		build_free(&a->sessions);
+	a->learner = true;
+	words_keep(c, &a->sessions, text);
+}
+
+/** In read-only mode a connection with a session has one of this mode, which expires with it.
+ * Records of sessions from those of connections. */
+static void put_locals(struct srv_conn *c, const struct srv_ask *a)
+{
+	static const char mark[] = "sessionId: ";
+	struct read_build b = {.s = c->s};
+	const struct read_build *from = &a->conns;
+
+	for (size_t at = 0; c->s->role == ROLE_READONLY && at < from->n;
+	     at += record_bytes(from, at)) {
+		const uint8_t *p = from->p + at + WORDS_RECORD_BYTES;
+		size_t n = record_bytes(from, at) - WORDS_RECORD_BYTES, skip = n;
+		uint8_t head[WORDS_RECORD_BYTES];
+
+		while (skip > 0 && p[skip - 1] != ' ')
+			skip--;
+		zk_assert(skip >= sizeof(mark) - 1 && n > skip);
+		if (zk_span_eq(zk_span_of(p + skip, n - skip), zk_span_str("0x0")))
+			continue;
+		memcpy(head, from->p + at, 8);
+		zk_put16(head + 8, (uint16_t)(n - skip));
+		words_keep(c, &b, zk_span_of(head, sizeof(head)));
+		words_keep(c, &b, zk_span_of(p + skip, n - skip));
+	}
+	if (!c->doomed)
+		put_sorted(c, "Local Session", &b);
+	build_free(&b);
 }
 
 void words_dump(struct srv_conn *c, struct srv_ask *a)
 {
+	bool local = c->s->sh->quorum && c->s->sh->local_sessions;
 	char line[128];
 	struct words_out o = {line, 0, sizeof(line)};
 
 	words_printf(&o, "SessionTracker dump:\n");
 	out_put(c, o.p, o.n);
-	put_sorted(c, "Session", &a->sessions);
+	if (local)
+		put_locals(c, a);
+	put_sorted(c, a->learner ? NULL : local ? "Global Session" : "Session", &a->sessions);
 	o.n = 0;
 	words_printf(&o, "ephemeral nodes dump:\nSessions with Ephemerals (%" PRIu64 "):\n",
 		     a->owners_n);

@@ -201,11 +201,8 @@ static void reset_server(struct srv *s)
 {
 	struct srv_counts *n = &s->n;
 
-	n->packets_received = n->packets_sent = n->bytes_received = 0;
-	n->latency_count = n->latency_sum_ms = n->latency_min_ms = n->latency_max_ms = 0;
-	n->responses = n->response_last_bytes = 0;
-	n->response_min_bytes = n->response_max_bytes = 0;
-	n->response_bytes = n->watch_bytes = n->stale_replies = 0;
+	stats_restart(n);
+	n->bytes_received = n->response_bytes = n->watch_bytes = n->stale_replies = 0;
 	n->stale_requests = n->stale_dropped = n->throttled_ops = n->parked = n->large_refused = 0;
 	n->connect_requests = n->revalidates = n->conns_refused = n->conns_lost = n->conns_idle = 0;
 	for (unsigned i = 0; i < SRV_METRICS; i++)

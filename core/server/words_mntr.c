@@ -6,12 +6,12 @@
 
 #include <inttypes.h>
 
-static void put_u64(struct words_out *o, const char *name, uint64_t v)
+void words_u64(struct words_out *o, const char *name, uint64_t v)
 {
 	words_printf(o, "zk_%s\t%" PRIu64 "\n", name, v);
 }
 
-static void put_i64(struct words_out *o, const char *name, int64_t v)
+void words_i64(struct words_out *o, const char *name, int64_t v)
 {
 	words_printf(o, "zk_%s\t%" PRId64 "\n", name, v);
 }
@@ -91,34 +91,34 @@ static void put_cores(struct srv *s, struct words_out *o)
 
 static void put_counts(struct words_out *o, const struct srv_counts *t)
 {
-	put_u64(o, "local_sessions", t->local_sessions);
-	put_u64(o, "connection_request_count", t->connect_requests);
-	put_u64(o, "connection_revalidate_count", t->revalidates);
-	put_u64(o, "connection_rejected", t->conns_refused);
-	put_u64(o, "connection_drop_count", t->conns_lost);
-	put_u64(o, "sessionless_connections_expired", t->conns_idle);
-	put_u64(o, "bytes_received_count", t->bytes_received);
-	put_u64(o, "response_bytes", t->response_bytes);
-	put_u64(o, "watch_bytes", t->watch_bytes);
-	put_u64(o, "stale_replies", t->stale_replies);
-	put_u64(o, "stale_requests", t->stale_requests);
-	put_u64(o, "stale_requests_dropped", t->stale_dropped);
-	put_u64(o, "throttled_ops", t->throttled_ops);
-	put_u64(o, "request_throttle_wait_count", t->parked);
-	put_u64(o, "large_requests_rejected", t->large_refused);
+	words_u64(o, "local_sessions", t->local_sessions);
+	words_u64(o, "connection_request_count", t->connect_requests);
+	words_u64(o, "connection_revalidate_count", t->revalidates);
+	words_u64(o, "connection_rejected", t->conns_refused);
+	words_u64(o, "connection_drop_count", t->conns_lost);
+	words_u64(o, "sessionless_connections_expired", t->conns_idle);
+	words_u64(o, "bytes_received_count", t->bytes_received);
+	words_u64(o, "response_bytes", t->response_bytes);
+	words_u64(o, "watch_bytes", t->watch_bytes);
+	words_u64(o, "stale_replies", t->stale_replies);
+	words_u64(o, "stale_requests", t->stale_requests);
+	words_u64(o, "stale_requests_dropped", t->stale_dropped);
+	words_u64(o, "throttled_ops", t->throttled_ops);
+	words_u64(o, "request_throttle_wait_count", t->parked);
+	words_u64(o, "large_requests_rejected", t->large_refused);
 	/* ours */
-	put_u64(o, "connections_closed_by_server", t->conns_dropped);
-	put_u64(o, "connections_closed_by_role", t->conns_parted);
-	put_u64(o, "connections_throttled", t->conns_throttled);
-	put_u64(o, "connections_malformed", t->conns_malformed);
-	put_u64(o, "connections_overrun", t->conns_overrun);
-	put_u64(o, "memory_refused_connections", t->memory_refused);
-	put_u64(o, "memory_refused_watches", t->watches_refused);
-	put_u64(o, "core_memory_bytes", t->memory_bytes);
-	put_u64(o, "core_memory_limit_bytes", t->memory_limit_bytes);
-	put_u64(o, "parser_stops_outstanding", t->throttled);
-	put_u64(o, "parser_stops_output", t->out_full);
-	put_u64(o, "parser_stops_ring", t->ring_full);
+	words_u64(o, "connections_closed_by_server", t->conns_dropped);
+	words_u64(o, "connections_closed_by_role", t->conns_parted);
+	words_u64(o, "connections_throttled", t->conns_throttled);
+	words_u64(o, "connections_malformed", t->conns_malformed);
+	words_u64(o, "connections_overrun", t->conns_overrun);
+	words_u64(o, "memory_refused_connections", t->memory_refused);
+	words_u64(o, "memory_refused_watches", t->watches_refused);
+	words_u64(o, "core_memory_bytes", t->memory_bytes);
+	words_u64(o, "core_memory_limit_bytes", t->memory_limit_bytes);
+	words_u64(o, "parser_stops_outstanding", t->throttled);
+	words_u64(o, "parser_stops_output", t->out_full);
+	words_u64(o, "parser_stops_ring", t->ring_full);
 }
 
 /* ---- leader, tree, operating system ---- */
@@ -129,16 +129,16 @@ static void put_leader(const struct srv *s, struct words_out *o)
 
 	if (s->sh->leader)
 		leader_stats_get(s->sh->leader, &ls);
-	put_u64(o, "global_sessions", ls.sessions);
-	put_u64(o, "stale_sessions_expired", ls.expired);
-	put_u64(o, "proposal_count", ls.proposals);
-	put_u64(o, "commit_count", ls.commits);
-	put_u64(o, "digest_mismatches_count", ls.digest_mismatches);
+	words_u64(o, "global_sessions", ls.sessions);
+	words_u64(o, "stale_sessions_expired", ls.expired);
+	words_u64(o, "proposal_count", ls.proposals);
+	words_u64(o, "commit_count", ls.commits);
+	words_u64(o, "digest_mismatches_count", ls.digest_mismatches);
 	/* ours */
-	put_u64(o, "memory_refused_writes", ls.refused_memory);
-	put_u64(o, "size_refused_writes", ls.refused_size);
-	put_u64(o, "quota_refused_writes", ls.quota_exceeded);
-	put_u64(o, "quota_soft_exceeded_writes", ls.quota_soft);
+	words_u64(o, "memory_refused_writes", ls.refused_memory);
+	words_u64(o, "size_refused_writes", ls.refused_size);
+	words_u64(o, "quota_refused_writes", ls.quota_exceeded);
+	words_u64(o, "quota_soft_exceeded_writes", ls.quota_soft);
 }
 
 static void put_os(const struct srv *s, struct words_out *o)
@@ -147,8 +147,8 @@ static void put_os(const struct srv *s, struct words_out *o)
 
 	if (s->sh->os)
 		os = s->sh->os();
-	put_u64(o, "open_file_descriptor_count", os.open_files);
-	put_u64(o, "max_file_descriptor_count", os.max_files);
+	words_u64(o, "open_file_descriptor_count", os.open_files);
+	words_u64(o, "max_file_descriptor_count", os.max_files);
 }
 
 /** Billionths as Double.toString() prints them, but for the tiny ones. */
@@ -172,26 +172,28 @@ static void put_gauges(struct srv *s, struct words_out *o, const struct srv_coun
 	tree_stats_get(s->tree, &ts);
 	stats_avg_text(t->latency_sum_ms, t->latency_count, avg);
 	words_printf(o, "zk_avg_latency\t%s\n", avg);
-	put_u64(o, "min_latency", t->latency_min_ms);
-	put_u64(o, "max_latency", t->latency_max_ms);
-	put_u64(o, "packets_received", t->packets_received);
-	put_u64(o, "packets_sent", t->packets_sent);
-	put_u64(o, "num_alive_connections", t->conns);
-	put_u64(o, "outstanding_requests", t->outstanding);
-	put_u64(o, "znode_count", ts.nodes + 1);
-	put_u64(o, "watch_count", t->watch_data + t->watch_child);
-	put_u64(o, "ephemerals_count", ts.ephemerals);
-	put_u64(o, "approximate_data_size", ts.data_bytes);
-	put_u64(o, "uptime", (s->now_ns - s->sh->started_ns) / 1000000);
-	put_i64(o, "last_client_response_size",
-		t->responses ? (int64_t)t->response_last_bytes : -1);
-	put_i64(o, "max_client_response_size", t->responses ? (int64_t)t->response_max_bytes : -1);
-	put_i64(o, "min_client_response_size", t->responses ? (int64_t)t->response_min_bytes : -1);
+	words_u64(o, "min_latency", t->latency_min_ms);
+	words_u64(o, "max_latency", t->latency_max_ms);
+	words_u64(o, "packets_received", t->packets_received);
+	words_u64(o, "packets_sent", t->packets_sent);
+	words_u64(o, "num_alive_connections", t->conns);
+	words_u64(o, "outstanding_requests", t->outstanding);
+	words_u64(o, "znode_count", ts.nodes + 1);
+	words_u64(o, "watch_count", t->watch_data + t->watch_child);
+	words_u64(o, "ephemerals_count", ts.ephemerals);
+	words_u64(o, "approximate_data_size", ts.data_bytes);
+	words_u64(o, "uptime", words_uptime_ms(s));
+	words_i64(o, "last_client_response_size",
+		  t->responses ? (int64_t)t->response_last_bytes : -1);
+	words_i64(o, "max_client_response_size",
+		  t->responses ? (int64_t)t->response_max_bytes : -1);
+	words_i64(o, "min_client_response_size",
+		  t->responses ? (int64_t)t->response_min_bytes : -1);
 	put_chance(o, throttle_chance(&s->sh->limits.throttle));
-	put_u64(o, "auth_failed_count", t->auth_failed);
+	words_u64(o, "auth_failed_count", t->auth_failed);
 	/* ours */
-	put_u64(o, "tree_memory_bytes", ts.memory_bytes);
-	put_u64(o, "tree_memory_limit_bytes", s->sh->tree_memory_limit_bytes);
+	words_u64(o, "tree_memory_bytes", ts.memory_bytes);
+	words_u64(o, "tree_memory_limit_bytes", s->sh->tree_memory_limit_bytes);
 }
 
 /* ---- registered ---- */
@@ -214,7 +216,7 @@ static void put_registered(struct srv *s, struct words_out *o)
 		const struct metrics_entry *e = &m->v[i];
 
 		if (!e->summary) {
-			put_u64(o, e->name, metrics_value(e));
+			words_u64(o, e->name, metrics_value(e));
 			continue;
 		}
 		zk_hist_init(&s->hist);
@@ -225,8 +227,9 @@ static void put_registered(struct srv *s, struct words_out *o)
 
 /* ---- what never happens here ---- */
 
-/* TLS and Netty, response caches, ensembles, the queues between Apache's threads, the JVM: zero on
- * a standalone Apache server, too. Log and snapshots until their writers register the names. */
+/* TLS and Netty, response caches, the queues between Apache's threads, the JVM: zero on a
+ * standalone Apache server, too. Of an ensemble, what nobody counts yet. Log and snapshots until
+ * their writers register the names. */
 static const char *const never[] = {
 	"outstanding_tls_handshake",
 	"non_mtls_remote_conn_count",
@@ -324,8 +327,8 @@ static void put_never(struct srv *s, struct words_out *o)
 {
 	zk_hist_init(&s->hist);
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (!registered(s, never[i]))
-			put_u64(o, never[i], 0);
+		if (!registered(s, never[i]) && !words_quorum_has(s, never[i]))
+			words_u64(o, never[i], 0);
 	for (size_t i = 0; i < sizeof(never_summary) / sizeof(never_summary[0]); i++)
 		if (!registered(s, never_summary[i]))
 			put_summary(o, never_summary[i], &s->hist, false);
@@ -341,9 +344,11 @@ void words_mntr(struct srv *s, struct words_out *o)
 	words_totals(s, &t);
 	words_printf(o, "zk_version\t%s, built on %s\n", s->sh->version, s->sh->built);
 	words_printf(o, "zk_server_state\t%s\n", srv_mode(s));
+	words_quorum_state(s, o);
 	put_gauges(s, o, &t);
 	put_os(s, o);
 	put_leader(s, o);
+	words_quorum_mntr(s, o);
 	put_counts(o, &t);
 	put_latencies(s, o, &t);
 	put_cores(s, o);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The texts of srvr, stat, conf, cons, dirs as Apache prints them. */
+#include "core/server/quorum_view.h"
 #include "core/server/srv_int.h"
 
 #include <inttypes.h>
@@ -57,6 +58,7 @@ void words_srvr(struct srv *s, struct words_out *o)
 	words_printf(o, "Zxid: 0x%" PRIx64 "\n", s->visible);
 	words_printf(o, "Mode: %s\n", srv_mode(s));
 	words_printf(o, "Node count: %" PRIu64 "\n", node_count(s));
+	words_quorum_srvr(s, o);
 }
 
 void words_conf(struct srv *s, struct words_out *o)
@@ -79,7 +81,10 @@ void words_conf(struct srv *s, struct words_out *o)
 	words_printf(o, "maxSessionTimeout=%" PRIu32 "\n",
 		     sh->max_session_timeout_ms ? sh->max_session_timeout_ms : 20 * sh->tick_ms);
 	words_printf(o, "clientPortListenBacklog=%" PRId32 "\n", sh->listen_backlog);
-	words_printf(o, "serverId=0\n"); /* ZooKeeperServer.getServerId() of a standalone server */
+	/* ZooKeeperServer.getServerId() of a standalone server is 0 */
+	words_printf(o, "serverId=%" PRId64 "\n", sh->quorum ? sh->quorum->sid : 0);
+	if (sh->quorum)
+		words_quorum_conf(s, o);
 }
 
 void words_dirs(struct srv *s, struct words_out *o)
