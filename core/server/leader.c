@@ -83,6 +83,7 @@ enum zk_err leader_new(const struct leader_conf *conf, uint64_t now_ns, struct l
 	for (unsigned i = 0; i < LEADER_METRICS; i++)
 		l->metric[i].slot = l->slots[i];
 	l->head = l->unlogged = l->tail = 1;
+	zk_list_init(&l->copies);
 	l->now_ns = now_ns;
 	l->last_zxid = l->durable_zxid = tree_last_zxid(conf->tree);
 	leader_set(&l->applied_zxid, l->last_zxid);

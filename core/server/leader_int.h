@@ -6,6 +6,7 @@
 #include "core/base/assert.h"
 #include "core/base/metric.h"
 #include "core/server/leader.h"
+#include "core/server/leader_copy.h"
 #include "core/server/leader_quorum.h"
 #include "core/server/leader_snap.h"
 #include "core/server/learner.h"
@@ -102,7 +103,7 @@ struct leader_reaper {
 struct leader_snap {
 	struct snap_desk *desk;         /* NULL: none are taken */
 	int hold;                       /* -1: none stands */
-	uint32_t next, end;             /* records of the session table still to be copied */
+	struct leader_copy copy;        /* of the sessions, while the desk is TAKEN */
 	uint64_t due_zxid;              /* take one when this has been applied; 0: none is due */
 	uint64_t txns, bytes;           /* logged since the log began its file */
 	uint64_t txns_over, bytes_over; /* above this: a new file, a snapshot */
@@ -144,6 +145,7 @@ struct leader {
 	uint64_t refuse_at; /* entry whose connection is closed next, up to refuse_end */
 	uint64_t refuse_end;
 	struct leader_snap snap;
+	struct zk_list copies; /* of struct leader_copy */
 	struct leader_role role;
 	struct learner learner;
 	struct leader_counters count;
@@ -263,8 +265,10 @@ void leader_snap_init(struct leader *l);
 void leader_snap_logged(struct leader *l, uint64_t zxid, size_t bytes);
 /** Everything that @p zxid changes, sessions too, has been changed. */
 void leader_snap_applied(struct leader *l, uint64_t zxid);
+
+/* leader_copy.c */
 /** A session is about to leave the table, because its closeSession has been applied. */
-void leader_snap_session_gone(struct leader *l, const struct session *e);
+void leader_copies_session_gone(struct leader *l, const struct session *e);
 
 /* leader_reaper.c */
 void leader_reaper_init(struct leader *l);

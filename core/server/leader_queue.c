@@ -168,7 +168,7 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 void leader_session_gone(struct leader *l, struct session *s)
 {
 	learner_session_gone(l, s);
-	leader_snap_session_gone(l, s);
+	leader_copies_session_gone(l, s);
 	session_remove(&l->sessions, s);
 	leader_set(&l->count.sessions, l->sessions.n);
 }

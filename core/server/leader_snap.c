@@ -119,54 +119,11 @@ static bool begin(struct leader *l)
 	d->zxid = leader_applied_zxid(l);
 	d->has_digest = tree_digest_kept(l->conf.tree);
 	d->digest = d->has_digest ? tree_digest(l->conf.tree) : 0;
-	d->sessions = 0;
-	s->next = 0;
-	s->end = l->sessions.used;
+	leader_copy_begin(l, &s->copy, d->session, d->sessions_max);
 	/* the writer does not look before READY */
 	atomic_store_explicit(&d->revoked, false, memory_order_relaxed);
 	atomic_store_explicit(&d->state, SNAP_DESK_TAKEN, memory_order_relaxed);
 	return true;
-}
-
-static bool copying(const struct leader_snap *s)
-{
-	return s->desk &&
-	       atomic_load_explicit(&s->desk->state, memory_order_relaxed) == SNAP_DESK_TAKEN;
-}
-
-/* A session of the state at Z: its createSession has been applied then, its closeSession has not,
- * or it would not be in the table. */
-static void copy_session(struct leader_snap *s, const struct session *e)
-{
-	struct snap_desk *d = s->desk;
-
-	if (e->created_zxid > d->zxid)
-		return;
-	zk_assert(d->sessions < d->sessions_max);
-	d->session[d->sessions++] = (struct snap_session){e->id, e->created_timeout_ms};
-}
-
-static void copy_some(struct leader *l)
-{
-	struct leader_snap *s = &l->snap;
-
-	for (unsigned n = 0; n < SESSIONS_STEP && s->next < s->end; n++) {
-		const struct session *e = session_at(&l->sessions, s->next++);
-
-		if (e)
-			copy_session(s, e);
-	}
-}
-
-void leader_snap_session_gone(struct leader *l, const struct session *e)
-{
-	uint32_t i;
-
-	if (!copying(&l->snap))
-		return;
-	i = session_record(&l->sessions, e);
-	if (i >= l->snap.next && i < l->snap.end)
-		copy_session(&l->snap, e);
 }
 
 void leader_snap_applied(struct leader *l, uint64_t zxid)
@@ -208,8 +165,10 @@ static void give_way(struct leader *l, enum snap_desk_state state)
 	/* partner: acquire in snap_desk_revoked(); the hold goes after it */
 	atomic_store_explicit(&d->revoked, true, memory_order_release);
 	hold_end(l);
-	if (state == SNAP_DESK_TAKEN)
+	if (state == SNAP_DESK_TAKEN) {
+		leader_copy_cancel(&l->snap.copy);
 		atomic_store_explicit(&d->state, SNAP_DESK_FREE, memory_order_relaxed);
+	}
 }
 
 unsigned leader_snap_step(struct leader *l, uint64_t now_ns, bool *kick)
@@ -236,9 +195,9 @@ unsigned leader_snap_step(struct leader *l, uint64_t now_ns, bool *kick)
 		(void)begin(l);
 		return 1;
 	case SNAP_DESK_TAKEN:
-		copy_some(l);
-		if (s->next < s->end)
+		if (!leader_copy_step(l, &s->copy, SESSIONS_STEP))
 			return 1;
+		d->sessions = s->copy.n;
 		leader_inc(&d->taken);
 		/* partner: acquire in snap_desk_ready() */
 		atomic_store_explicit(&d->state, SNAP_DESK_READY, memory_order_release);

@@ -51,16 +51,24 @@ struct quorum_conf {
 	struct quorum_net net;
 	struct quorum_disk disk;
 	struct quorum_view *view;
+	/** One line for the log, a few per second at most; must not block. May be NULL. */
+	void (*say)(void *ctx, const char *line);
+	void *say_ctx;
+	bool read_only; /* readonlymode.enabled */
 };
 
-/** @return ZK_EOK with *out, ZK_ENOMEM, ZK_ETOOBIG. Looks for a leader once quorum_bind() was
- * called. */
-ZK_MUST_USE enum zk_err quorum_new(const struct quorum_conf *conf, const struct zab_disk *disk,
-				   uint64_t now_ns, struct quorum **out);
+/** Before recovery. Does nothing until quorum_bind() was called. What @p conf points at is borrowed
+ * for life. Main thread. @return ZK_EOK with *out; ZK_ENOMEM; ZK_ETOOBIG: the text of the
+ * configuration is longer than ZAB_CONFIG_MAX. */
+ZK_MUST_USE enum zk_err quorum_new(const struct quorum_conf *conf, uint64_t now_ns,
+				   struct quorum **out);
 void quorum_free(struct quorum *q);
 
-/** Filling the committed log before quorum_bind(): each transaction that recovery replays. */
+/** Filling the committed log before quorum_bind(): each transaction that recovery replays, in their
+ * order. Main thread. */
 void quorum_replayed(struct quorum *q, uint64_t zxid, struct zk_span txn);
+/** What the epoch files say. Main thread, before the first quorum_bind(). */
+void quorum_epochs(struct quorum *q, uint64_t accepted, uint64_t current);
 
 struct quorum_bind {
 	struct leader *leader;
@@ -69,9 +77,12 @@ struct quorum_bind {
 		log; /* append: takes a transaction whose bytes stay until it is durable */
 	uint64_t (*durable)(void *ctx); /* zxid; called with log.ctx */
 };
-/** The machine and tree that it serves from now on; also after a rebuild. Main thread, pollers
- *  stopped. */
+/** The machine and tree that it serves from now on; also after a rebuild. The first time it begins
+ * to look for a leader, with the next quorum_poll(); the tree is at the last transaction of the log
+ * then. Main thread, pollers stopped. */
 void quorum_bind(struct quorum *q, const struct quorum_bind *bind, uint64_t now_ns);
+/** Everything up to here may be applied: committed, and durable here (leader_durable()). */
+uint64_t quorum_limit(const struct quorum *q);
 /** What the machine calls. */
 struct leader_quorum quorum_for_leader(struct quorum *q);
 
@@ -91,9 +102,6 @@ void quorum_gone(struct quorum *q, struct quorum_conn *conn, uint64_t now_ns);
 unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms);
 uint64_t quorum_next_ns(const struct quorum *q);
 void quorum_epoch_written(struct quorum *q, enum zab_file file, uint64_t now_ns);
-/** Server has applied up to @p zxid: what the history must still keep is above. (called by
- * quorum_poll itself from leader_applied_zxid) */
-
 /* ---- rebuild: the state has to be replaced ---- */
 enum quorum_rebuild_kind { QUORUM_REBUILD_NONE, QUORUM_REBUILD_TRUNCATE, QUORUM_REBUILD_SNAP };
 struct quorum_rebuild {

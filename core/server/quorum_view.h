@@ -9,11 +9,19 @@
 
 struct zab_members;
 
+/** QuorumPeer.ZabState */
+enum quorum_peer_state {
+	QUORUM_PEER_ELECTION,
+	QUORUM_PEER_DISCOVERY,
+	QUORUM_PEER_SYNCHRONIZATION,
+	QUORUM_PEER_BROADCAST,
+};
+
 #define QUORUM_VIEW_MAP(X)                                                                         \
 	X(role, "enum srv_role")                                                                   \
 	X(epoch, "of the leader that is followed, or this one")                                    \
 	X(leader, "its sid")                                                                       \
-	X(peer_state, "Apache's name: looking, discovery, synchronization, broadcast")             \
+	X(peer_state, "enum quorum_peer_state")                                                    \
 	X(learners, "connected learners (leader)")                                                 \
 	X(synced_followers, "leader")                                                              \
 	X(synced_non_voters, "leader")                                                             \

@@ -65,6 +65,9 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.log = (struct leader_log){.ctx = d, .append = log_append, .roll = log_roll};
 	c.cores = LEAD_CORES;
 	c.quorum = opt->quorum;
+	c.restored = opt->restored;
+	c.restored_n = opt->restored_n ? *opt->restored_n : 0;
+	d->role = opt->quorum ? ROLE_LOOKING : ROLE_ALONE;
 	c.server_id = opt->server_id ? opt->server_id : 1;
 	c.tick_ms = 2000;
 	c.sessions_max = LEAD_SESSIONS_MAX;
@@ -139,6 +142,7 @@ static void take(struct lead *d, const void *rec, size_t n)
 
 	if (h->kind == MSG_ROLE) {
 		d->term = ((const struct msg_role *)rec)->term;
+		d->role = (enum srv_role)((const struct msg_role *)rec)->role;
 		return;
 	}
 	if (h->kind == MSG_ROLL) {

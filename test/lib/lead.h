@@ -5,6 +5,8 @@
 
 #include "core/jute/proto.h"
 #include "core/server/leader.h"
+#include "core/server/role.h"
+#include "core/store/snap_tree.h"
 #include "core/txn/txn.h"
 #include "test/lib/req.h"
 
@@ -47,6 +49,9 @@ struct lead_opt {
 	size_t tree_limit;                  /* bytes; 0 = none */
 	const struct leader_quorum *quorum; /* NULL: stands alone */
 	uint8_t server_id;                  /* 0 = 1 */
+	/* sessions that `restore` has found */
+	const struct snap_session *restored;
+	const uint32_t *restored_n;
 	/* called before there is a reader: what a recovery does */
 	void (*restore)(struct tree *, void *ctx);
 	void *restore_ctx;
@@ -61,6 +66,7 @@ struct lead {
 	struct leader *l;
 	uint64_t now_ns;
 	int64_t wall_ms;
+	enum srv_role role;    /* what it said */
 	uint64_t logged;       /* last zxid the log stage took */
 	unsigned log_room;     /* appends it still takes; default: no end */
 	unsigned rolls;        /* how often the log was told to begin a new file */
