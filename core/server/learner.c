@@ -369,6 +369,23 @@ static bool apply_closed(struct leader *l, struct session *s, const struct txn_r
 	return true;
 }
 
+/* A new leader has applied all there was. Its state is that of the epoch's beginning from now on
+ * (Leader.startZkServer()): whoever has seen as much of another leader of this epoch, or of one
+ * before in which nothing was written, may connect. */
+static void begin_epoch(struct leader *l)
+{
+	uint64_t zxid = l->role.epoch << 32;
+
+	l->role.behind = false;
+	prep_resume(&l->prep);
+	if (leader_applied_zxid(l) >= zxid)
+		return;
+	leader_publish(l);
+	tree_begin(l->conf.tree, zxid, 0);
+	tree_end(l->conf.tree);
+	leader_set(&l->applied_zxid, zxid);
+}
+
 static bool apply_next(struct leader *l)
 {
 	const struct leader_quorum *q = l->conf.quorum;
@@ -383,8 +400,7 @@ static bool apply_next(struct leader *l)
 		return false;
 	if (!q->committed(q->ctx, leader_applied_zxid(l), &zxid, &txn)) {
 		if (l->role.behind && l->role.now == ROLE_LEADING)
-			prep_resume(&l->prep);
-		l->role.behind = false;
+			begin_epoch(l);
 		return false;
 	}
 	/* The quorum takes no transaction that cannot be read. */

@@ -163,6 +163,7 @@ static struct world *world_new(void)
 	leader_role_set(w->a->l, ROLE_LEADING, 1, w->a->now_ns);
 	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
 	lead_durable(w->a, 0, ~0u); /* nothing of before is left to be applied */
+	assert_true(leader_applied_zxid(w->a->l) == w->epoch << 32);
 	lead_durable(w->b, 0, ~0u);
 	return w;
 }
