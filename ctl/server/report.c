@@ -68,22 +68,39 @@ static size_t append(char *line, size_t cap, size_t n, const char *name, uint64_
 	return r > 0 ? n + (size_t)r : n;
 }
 
+static void net_text(const struct net_stats *net, char line[LOG_LINE_MAX])
+{
+	size_t n = 0;
+
+	line[0] = 0;
+	for (size_t i = 0; i < NET_STATS_COUNT; i++)
+		n = append(line, LOG_LINE_MAX, n, net_stats_describe(i)->name,
+			   net_stats_value(net, i));
+}
+
 static void report_core(const struct loop *l, unsigned core)
 {
 	const struct client *c = loop_client(l, core);
 	const struct client_stats *st = client_stats_of(c);
-	const struct net_stats *net = client_net_stats(c);
 	char line[LOG_LINE_MAX] = "";
 	size_t n = 0;
 
 	CLIENT_STATS_MAP(APPEND)
 	log_line(LOG_INFO, "core=%u%s", core, line);
-	n = 0;
-	line[0] = 0;
-	for (size_t i = 0; i < NET_STATS_COUNT; i++)
-		n = append(line, sizeof(line), n, net_stats_describe(i)->name,
-			   net_stats_value(net, i));
+	net_text(client_net_stats(c), line);
 	log_line(LOG_INFO, "core=%u net%s", core, line);
+}
+
+static void report_peer(const struct peer *p)
+{
+	const struct peer_stats *st = peer_stats_of(p);
+	char line[LOG_LINE_MAX] = "";
+	size_t n = 0;
+
+	PEER_STATS_MAP(APPEND)
+	log_line(LOG_INFO, "peer%s", line);
+	net_text(peer_net_stats(p), line);
+	log_line(LOG_INFO, "peer net%s", line);
 }
 
 static void report_lead(const struct loop *l)
@@ -139,6 +156,8 @@ void report_stop(const struct loop *l, const struct port *port)
 	for (unsigned i = 0; i < cores; i++)
 		report_core(l, i);
 	report_lead(l);
+	if (loop_peer(l))
+		report_peer(loop_peer(l));
 	port_stats_get(port, &ps);
 	log_line(LOG_INFO,
 		 "port rx=%llu tx=%llu rxBytes=%llu txBytes=%llu rxDropped=%llu txDropped=%llu "

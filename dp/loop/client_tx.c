@@ -45,7 +45,7 @@ static unsigned steer_peer(struct client *c, struct pkt **v, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		struct pkt *p = v[i];
 
-		if (!net_is_tcp_to(p, &port) || port == c->conf.listen_port) {
+		if (!net_local_port(p, &port) || port == c->conf.listen_port) {
 			v[left++] = p;
 		} else if (hand_over(c, CLIENT_PEER, p, false)) {
 			handed++;

@@ -322,6 +322,11 @@ static uint64_t packet_drops(void *ctx)
 	return over_cores(ctx, offsetof(struct client_stats, packet_drops));
 }
 
+static uint64_t peer_drops(void *ctx)
+{
+	return over_cores(ctx, offsetof(struct client_stats, peer_full));
+}
+
 static uint64_t syn_unanswered(void *ctx)
 {
 	return over_cores(ctx, offsetof(struct client_stats, syn_unanswered));
@@ -350,6 +355,8 @@ static enum zk_err build(struct loop *l, char *why)
 	metrics_call(&l->conf.shared->metrics, "packet_memory_waits", packet_waits, l);
 	metrics_call(&l->conf.shared->metrics, "packet_memory_drops", packet_drops, l);
 	metrics_call(&l->conf.shared->metrics, "connections_unanswered", syn_unanswered, l);
+	if (l->conf.peer)
+		metrics_call(&l->conf.shared->metrics, "peer_frames_dropped", peer_drops, l);
 	return ZK_EOK;
 }
 
@@ -483,6 +490,11 @@ const struct client *loop_client(const struct loop *l, unsigned core)
 {
 	zk_assert(core < l->conf.cores);
 	return l->core[core].client;
+}
+
+const struct peer *loop_peer(const struct loop *l)
+{
+	return l->conf.peer;
 }
 
 const struct lead *loop_lead(const struct loop *l)

@@ -75,6 +75,7 @@ struct logstage *loop_log(struct loop *l);
 unsigned loop_cores(const struct loop *l);
 const struct client *loop_client(const struct loop *l, unsigned core);
 const struct lead *loop_lead(const struct loop *l);
+const struct peer *loop_peer(const struct loop *l); /* NULL: there is none */
 
 struct loop_thread_stats {
 	unsigned cpu, pollers;

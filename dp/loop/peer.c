@@ -10,8 +10,8 @@
 enum {
 	CONNS_MAX = 512,
 	BUF_BYTES = 2 << 20,
-	TX_PACKETS = 8192,
-	RX_PACKETS = 4096,
+	TX_PACKETS = 6144,
+	RX_PACKETS = 6144,
 	MEMORY_BYTES = 32 << 20,
 	KEEPALIVE_IDLE_MS = 2000,
 	GIVE_UP_MS = 10000,
@@ -53,6 +53,27 @@ static void conn_end(struct peer *p, struct peer_conn *k)
 		p->app.dialled(p->app.ctx, conn, NULL, p->now_ns);
 	else
 		p->app.gone(p->app.ctx, conn, p->now_ns);
+}
+
+static bool gate(struct peer *p, enum quorum_port port)
+{
+	if (p->app.input && (!p->app.wants || p->app.wants(p->app.ctx, port)))
+		return true;
+	peer_count(&p->stats.unwanted, 1);
+	return false;
+}
+
+/* Asked by TCP for each SYN, before any record exists. */
+static bool gate_election(void *ctx, const struct net_addr *from)
+{
+	(void)from;
+	return gate(ctx, QUORUM_PORT_ELECTION);
+}
+
+static bool gate_learners(void *ctx, const struct net_addr *from)
+{
+	(void)from;
+	return gate(ctx, QUORUM_PORT_LEARNERS);
 }
 
 static bool accepted(struct peer *p, struct tcp_conn *t)
@@ -389,8 +410,8 @@ static enum zk_err init(struct peer *p, const struct peer_conf *conf, uint64_t n
 	if (err != ZK_EOK)
 		return err;
 	p->tcp = net_tcp(p->net);
-	err = tcp_listen(p->tcp, conf->election_port, NULL, NULL);
-	return err == ZK_EOK ? tcp_listen(p->tcp, conf->quorum_port, NULL, NULL) : err;
+	err = tcp_listen(p->tcp, conf->election_port, gate_election, p);
+	return err == ZK_EOK ? tcp_listen(p->tcp, conf->quorum_port, gate_learners, p) : err;
 }
 
 enum zk_err peer_new(const struct peer_conf *conf, uint64_t now_ns, struct peer **out)
@@ -438,6 +459,17 @@ void peer_app_set(struct peer *p, const struct peer_app *app)
 {
 	zk_assert(tcp_conns(p->tcp) == 0 || !p->app.input);
 	p->app = *app;
+}
+
+void peer_abort_all(struct peer *p, uint64_t now_ns)
+{
+	zk_assert(!p->attached);
+	p->now_ns = now_ns;
+	p->app = (struct peer_app){.ctx = NULL};
+	for (uint32_t i = 0; i < p->conf.tcp.conns_max; i++)
+		if (p->conns[i].tcp)
+			tcp_abort(p->conns[i].tcp, now_ns);
+	(void)finish_round(p);
 }
 
 void peer_attach(struct peer *p, const struct peer_wires *w)

@@ -36,6 +36,9 @@ struct peer_host {
 /** What runs on the connections. All are called by the thread that polls. */
 struct peer_app {
 	void *ctx;
+	/** Is anybody wanted on @p port? No: connection refused, before any connection exists.
+	 * NULL: always. */
+	bool (*wants)(void *ctx, enum quorum_port port);
 	/** One has come in on @p port. @return its name for the calls below; NULL: it is reset. */
 	void *(*accepted)(void *ctx, enum quorum_port port, void *transport, uint64_t now_ns);
 	/** What peer_dial() opens as @p conn is open; NULL @p transport: it is not, @p conn is
@@ -84,6 +87,7 @@ uint64_t peer_memory_bytes(const struct peer_conf *c, uint16_t mtu, unsigned que
 	X(rx_frames, "frames received")                                                            \
 	X(tx_frames, "frames transmitted")                                                         \
 	X(tx_full, "rounds that left frames for the next: device or ring full")                    \
+	X(unwanted, "SYNs refused: the application wants nobody on that port")                     \
 	X(accepted, "connections that came in")                                                    \
 	X(refused, "connections that came in and were reset: nobody wants them, or the limit")     \
 	X(dialled, "connections asked for")                                                        \
@@ -129,6 +133,11 @@ extern const struct srv_io peer_io;
 /** One round on the device itself, without client cores: frames for the client port are answered
  * with RST. Main thread, while no loop has the peer. @return work done. */
 unsigned peer_alone_poll(struct peer *p, uint64_t now_ns);
+
+/** The server stops: every connection is reset, so that the other side knows at once. Nobody is
+ * told, nothing comes in any more; peer_free() is what is left. Main thread, while no loop has the
+ * peer. */
+void peer_abort_all(struct peer *p, uint64_t now_ns);
 
 uint32_t peer_conns(const struct peer *p); /* open or being opened; main thread, pollers stopped */
 const struct net_stats *peer_net_stats(const struct peer *p);

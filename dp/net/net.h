@@ -73,9 +73,9 @@ uint16_t net_owner(const struct net *n, const struct net_tuple *t);
 /** Is this frame ARP, so that each core's neighbour cache wants to see it? */
 bool net_is_arp(const struct pkt *p);
 
-/** Is this frame a TCP segment? Then *port is its destination. Looks at the headers only. Any core;
- * bound: constant. */
-bool net_is_tcp_to(const struct pkt *p, uint16_t *port);
+/** Is this frame a TCP segment, or an ICMP error about one that we have sent? Then *port is our end
+ * of it. Looks at the headers only. Any core; bound: constant. */
+bool net_local_port(const struct pkt *p, uint16_t *port);
 
 /** Does this instance answer ARP requests for its address? At first, if it is core 0. For instances
  * that share an address in other ways than by net_owner(). Owner core. */

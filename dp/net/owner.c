@@ -49,12 +49,35 @@ static const uint8_t *tcp_of_frame(const struct pkt *p)
 	return ip + ihl;
 }
 
-bool net_is_tcp_to(const struct pkt *p, uint16_t *port)
+/* The TCP header that an ICMP error quotes: of a segment that we have sent. */
+static const uint8_t *tcp_of_error(const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_HDR, *quoted;
+	uint32_t at = ETH_HDR + IP4_HDR + ICMP_HDR, ihl;
+
+	if (p->len < at + IP4_HDR || zk_get16(p->data + ETH_TYPE) != ETH_TYPE_IP4 ||
+	    ip[0] != 0x45 || ip[IP4_PROTO] != IP_PROTO_ICMP ||
+	    (zk_get16(ip + IP4_FRAG) & IP4_FRAG_MASK) || ip[IP4_HDR] != ICMP_UNREACHABLE)
+		return NULL;
+	quoted = p->data + at;
+	ihl = (quoted[0] & 15u) * 4;
+	if (quoted[0] >> 4 != 4 || ihl < IP4_HDR || p->len < at + ihl + 4 ||
+	    quoted[IP4_PROTO] != IP_PROTO_TCP)
+		return NULL;
+	return quoted + ihl;
+}
+
+bool net_local_port(const struct pkt *p, uint16_t *port)
 {
 	const uint8_t *h = tcp_of_frame(p);
 
-	if (h)
+	if (h) {
 		*port = zk_get16(h + TCP_DST);
+		return true;
+	}
+	h = tcp_of_error(p);
+	if (h)
+		*port = zk_get16(h + TCP_SRC);
 	return h != NULL;
 }
 

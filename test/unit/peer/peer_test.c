@@ -134,6 +134,47 @@ static void bad_addresses(void **state)
 	world_close(&w);
 }
 
+/* As if nobody listened: Apache's followers try a refused connection again. */
+static void the_port_is_shut_while_nobody_is_wanted(void **state)
+{
+	struct seen *c;
+
+	(void)state;
+	world_open(&w, true);
+	w.b.shut = true;
+	c = host_dial(&w.a, "beta:2888");
+	world_run(&w, 5 * ms);
+	assert_true(c->failed);
+	c = host_dial(&w.a, "beta:3888");
+	world_run(&w, 5 * ms);
+	assert_true(c->open);
+	assert_int_equal(stat(&peer_stats_of(w.b.peer)->unwanted), 1);
+	w.b.shut = false;
+	c = host_dial(&w.a, "beta:2888");
+	world_run(&w, 5 * ms);
+	assert_true(c->open);
+	world_close(&w);
+}
+
+static void a_stop_is_said(void **state)
+{
+	struct seen *c, *d;
+
+	(void)state;
+	world_open(&w, true);
+	c = host_dial(&w.a, "beta:2888");
+	d = host_dial(&w.b, "alpha:3888");
+	world_run(&w, 5 * ms);
+	(void)peer_dial(w.b.peer, &w.b.seen[SEEN_MAX - 1], zk_span_str("none:1"));
+	peer_abort_all(w.b.peer, w.now_ns);
+	host_poll(&w, &w.a);
+	host_poll(&w, &w.a);
+	assert_true(c->gone);
+	assert_true(w.a.seen[1].gone);
+	assert_false(d->gone); /* nobody is told at home */
+	world_close(&w);
+}
+
 /* Everything is taken: the next one is refused, and one that goes makes room. */
 static void as_many_as_there_may_be(void **state)
 {
@@ -442,10 +483,25 @@ static struct pkt *frame(uint16_t type, uint8_t proto, uint16_t dst_port)
 	return p;
 }
 
+/* "Fragmentation needed" about a segment from our @p src_port. */
+static struct pkt *too_big(uint16_t src_port)
+{
+	struct pkt *p = frame(0x0800, 1, 0);
+	uint8_t *f = p->data;
+
+	f[34] = 3;
+	f[35] = 4;
+	f[42] = 0x45;
+	f[51] = 6;
+	(void)pkt_append(p, 20);
+	zk_put16(f + 62, src_port);
+	return p;
+}
+
 static void who_gets_which_frame(void **state)
 {
 	struct client *c = &cores.c[0];
-	struct pkt *v[8];
+	struct pkt *v[16];
 	unsigned n = 0, full;
 	uint16_t port;
 
@@ -458,19 +514,21 @@ static void who_gets_which_frame(void **state)
 	v[n++] = frame(0x0806, 0, 0);             /* ARP */
 	v[n++] = frame(0x0800, 6, 40000);         /* a dialled connection's */
 	v[n++] = frame(0x86dd, 6, ELECTION_PORT); /* IPv6 */
+	v[n++] = too_big(QUORUM_PORT);
+	v[n++] = too_big(CLIENT_PORT);
 	v[n++] = frame(0x0800, 6, ELECTION_PORT);
-	v[6]->data[20] = 0x00, v[6]->data[21] = 0x10; /* a later fragment has no ports */
-	assert_true(net_is_tcp_to(v[0], &port));
+	v[8]->data[20] = 0x00, v[8]->data[21] = 0x10; /* a later fragment has no ports */
+	assert_true(net_local_port(v[0], &port));
 	assert_int_equal(port, ELECTION_PORT);
 	n = client_steer(c, v, n);
-	assert_int_equal(n, 5);
-	assert_int_equal(stat(&c->stats.peer_frames), 2);
+	assert_int_equal(n, 6);
+	assert_int_equal(stat(&c->stats.peer_frames), 3);
 	assert_int_equal(stat(&c->stats.arp_copies), 1);
 	for (unsigned i = 0; i < n; i++)
 		pkt_free(v[i]);
 	/* A peer that does not keep up loses frames, and they are counted; the core's own are not
 	 * touched. */
-	for (full = 3; full < 64; full++) {
+	for (full = 4; full < 64; full++) {
 		v[0] = frame(0x0800, 6, ELECTION_PORT);
 		assert_int_equal(client_steer(c, v, 1), 0);
 	}
@@ -571,8 +629,7 @@ static void bad_configurations(void **state)
 	c = w.a.conf;
 	c.memory_bytes = 64 << 10;
 	assert_int_equal(peer_new(&c, w.now_ns, &p), ZK_ENOMEM);
-	assert_int_equal(peer_memory_bytes(&w.a.conf, 1500, 2),
-			 (8192 + 2 * 4096) * loop_packet_bytes(1500));
+	assert_int_equal(peer_memory_bytes(&w.a.conf, 1500, 2), 3 * 6144 * loop_packet_bytes(1500));
 	world_close(&w);
 }
 
@@ -583,6 +640,8 @@ int main(void)
 		cmocka_unit_test(what_is_full_goes_on),
 		cmocka_unit_test(nobody_wants_it),
 		cmocka_unit_test(bad_addresses),
+		cmocka_unit_test(the_port_is_shut_while_nobody_is_wanted),
+		cmocka_unit_test(a_stop_is_said),
 		cmocka_unit_test(as_many_as_there_may_be),
 		cmocka_unit_test(a_restart_resets_old_connections),
 		cmocka_unit_test(silence_is_noticed),

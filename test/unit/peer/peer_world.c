@@ -88,6 +88,13 @@ static struct seen *entry(struct host *h)
 	return &h->seen[h->seen_n++];
 }
 
+static bool wants(void *ctx, enum quorum_port port)
+{
+	const struct host *h = ctx;
+
+	return port == QUORUM_PORT_ELECTION || !h->shut;
+}
+
 static void *accepted(void *ctx, enum quorum_port port, void *transport, uint64_t now_ns)
 {
 	struct host *h = ctx;
@@ -182,6 +189,7 @@ static uint64_t next_ns(void *ctx)
 static void host_make(struct world *w, struct host *h)
 {
 	const struct peer_app app = {.ctx = h,
+				     .wants = wants,
 				     .accepted = accepted,
 				     .dialled = dialled,
 				     .input = input,

@@ -43,7 +43,7 @@ struct host {
 	struct peer_conf conf;
 	struct seen seen[SEEN_MAX];
 	unsigned seen_n, polls;
-	bool refuse, deaf, echo; /* its application's manners */
+	bool shut, refuse, deaf, echo; /* its application's manners */
 };
 
 struct world {
