@@ -171,6 +171,7 @@ static enum zk_err damaged(struct log_cursor *c, const struct txnlog_item *it)
 	snprintf(c->why, sizeof(c->why), "%s/%s offset %llu: %s", disk_dir_text(c->disk, DISK_LOG),
 		 name_of(c, c->at), (unsigned long long)it->at, store_bad_text(it->bad));
 	forget_window(c);
+	c->halved = c->at + 1 == c->logs.n;
 	return ZK_EINVAL;
 }
 
@@ -186,6 +187,8 @@ static enum zk_err taken(struct log_cursor *c, const struct txnlog_item *it)
 			 disk_dir_text(c->disk, DISK_LOG), name_of(c, c->at),
 			 (unsigned long long)it->at, (unsigned long long)zxid,
 			 (unsigned long long)c->last);
+		c->reader.at = it->at; /* a later call says the same */
+		forget_window(c);
 		return ZK_EINVAL;
 	}
 	c->any = false;
@@ -198,6 +201,7 @@ enum zk_err log_cursor_next(struct log_cursor *c, struct txnlog_item *out)
 	enum zk_err err = ZK_EOK;
 
 	zk_assert(c->file >= 0);
+	c->halved = false;
 	while (err == ZK_EOK) {
 		size_t off = (size_t)(c->reader.at - c->base);
 

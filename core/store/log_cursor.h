@@ -28,10 +28,11 @@ struct log_cursor {
 	size_t cap, n;
 	uint64_t base; /* offset in the file of buf[0] */
 	bool eof;
-	uint64_t floor;               /* up to this nothing is held against anything */
-	uint64_t last;                /* what the next transaction has to follow; see `any` */
-	bool any;                     /* the next one may be any */
-	bool known;                   /* the list was made after the end of the last file was met */
+	uint64_t floor; /* up to this nothing is held against anything */
+	uint64_t last;  /* what the next transaction has to follow; see `any` */
+	bool any;       /* the next one may be any */
+	bool known;     /* the list was made after the end of the last file was met */
+	bool halved;    /* the error is damage in the last file: half a record, perhaps */
 	char why[LOG_CURSOR_WHY_MAX]; /* after an error */
 };
 
@@ -54,8 +55,8 @@ ZK_MUST_USE enum zk_err log_cursor_goto(struct log_cursor *c, size_t at, uint64_
 
 /** The next transaction; what *out points at is valid until the next call. c->at is its file.
  * @return ZK_EOK; ZK_EEMPTY: the log ends here now, a later call looks again; ZK_EINVAL: damage, or
- * it does not follow (in a file that is being written damage may be half a record: a later call
- * reads it again); ZK_ENOMEM; an error of the disk. With c->why but for ZK_EEMPTY. */
+ * it does not follow (c->halved: in a file that is being written it may be half a record: a later
+ * call reads it again); ZK_ENOMEM; an error of the disk. With c->why but for ZK_EEMPTY. */
 ZK_MUST_USE enum zk_err log_cursor_next(struct log_cursor *c, struct txnlog_item *out);
 
 /** Where the bytes of file @p at of c->logs end that are not padding; its size is looked up again.

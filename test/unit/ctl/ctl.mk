@@ -7,3 +7,6 @@ $(BUILD)/test/unit/ctl/disk_test: $(call obj,ctl/server/disk.c)
 $(BUILD)/test/unit/ctl/logwriter_test: $(call obj,ctl/server/logwriter.c ctl/server/disk.c ctl/server/helper.c \
 	ctl/server/log.c ctl/server/cpus.c dp/loop/logstage.c dp/loop/waker.c)
 tsan-run: $(BUILD)/test/unit/ctl/logwriter_test
+$(BUILD)/test/unit/ctl/quorum_files_test: $(call obj,test/unit/store/history.c ctl/server/quorum_files.c \
+	ctl/server/quorum_reading.c ctl/server/disk.c ctl/server/helper.c ctl/server/log.c ctl/server/cpus.c dp/loop/waker.c)
+tsan-run: $(BUILD)/test/unit/ctl/quorum_files_test
