@@ -2,7 +2,10 @@
 #include "test/lib/srv_world.h"
 
 #include "core/server/leader.h"
+#include "core/server/quorum_view.h"
 #include "core/server/srv.h"
+#include "core/zab/members.h"
+#include "test/lib/quorum_fake.h"
 #include "test/lib/srv_world_body.h"
 
 #include <stdlib.h>
@@ -50,6 +53,11 @@ struct world {
 	uint64_t now_ns, logged, durable;
 	bool slow_log; /* durable only when told */
 	unsigned log_room;
+	bool ensemble;
+	struct quorum_fake quorum;
+	struct quorum_view view;
+	struct zab_members members;
+	uint64_t epoch;
 	struct srv_world_stats stats;
 	struct { /* the last session that was given out, for reconnects */
 		uint64_t id;
@@ -248,25 +256,29 @@ static bool log_append(void *ctx, uint64_t zxid, struct zk_span txn)
 	return true;
 }
 
+/** The log or, in an ensemble, the quorum catches up. */
+static void log_quick(struct world *w)
+{
+	if (w->slow_log)
+		return;
+	w->durable = w->ensemble ? w->quorum.last : w->logged;
+	w->quorum.durable = w->durable;
+	w->log_room = w->quorum.room = 64;
+}
+
 static unsigned leader_round(struct world *w)
 {
 	unsigned work = 0;
 	const void *rec;
 	size_t n;
 
-	if (!w->slow_log) {
-		w->durable = w->logged;
-		w->log_room = 64;
-	}
+	log_quick(w);
 	while ((rec = zk_ring_next(&w->up, &n)) != NULL) {
 		if (leader_message(w->leader, rec, n, w->now_ns, 1700000000000) != ZK_EOK) {
 			zk_ring_unget(&w->up, rec);
 			break;
 		}
-		if (!w->slow_log) {
-			w->durable = w->logged;
-			w->log_room = 64;
-		}
+		log_quick(w);
 		work++;
 	}
 	zk_ring_release(&w->up);
@@ -445,6 +457,26 @@ static void budget(struct world *w, struct wconn *k)
 	see(w, k);
 }
 
+static void role(struct world *w, enum srv_role to)
+{
+	w->stats.roles++;
+	if (to == ROLE_LEADING)
+		quorum_fake_epoch(&w->quorum, ++w->epoch);
+	leader_role_set(w->leader, to, w->epoch, w->now_ns);
+}
+
+static void role_change(struct world *w)
+{
+	static const enum srv_role roles[] = {ROLE_LOOKING,   ROLE_LEADING,  ROLE_FOLLOWING,
+					      ROLE_OBSERVING, ROLE_READONLY, ROLE_LEADING};
+	uint8_t how = byte(w);
+
+	if (how >= 50) /* seldom, or nothing else happens */
+		return;
+	w->quorum.busy = how & 32;
+	role(w, roles[how % 6]);
+}
+
 static void step(struct world *w)
 {
 	uint8_t op = byte(w);
@@ -484,11 +516,17 @@ static void step(struct world *w)
 		w->slow_log = byte(w) & 1;
 		break;
 	case 9:
-		w->durable = w->logged;
-		w->log_room = byte(w) % 8;
+		w->durable = w->ensemble ? w->quorum.last : w->logged;
+		w->quorum.durable = w->durable;
+		w->log_room = w->quorum.room = byte(w) % 8;
 		break;
 	case 10:
 		w->mem.limit_bytes = byte(w) < 128 ? w->mem.used_bytes + 16 * byte(w) : 0;
+		break;
+	case 12:
+		if (w->ensemble)
+			role_change(w);
+		(void)round_once(w);
 		break;
 	case 11:
 		if (k->shut || k->reset)
@@ -539,6 +577,20 @@ static void world_init(struct world *w)
 					 .max_client_cnxns = CONNS - 1,
 					 .limit = {.outstanding = 40},
 					 .sessionless_timeout_ms = 10000};
+	if (w->ensemble) {
+		const char *why;
+		unsigned line;
+
+		err = zab_members_parse(zk_span_str("server.1=h:2888:3888\nserver.2=i:2888:3888\n"
+						    "server.3=j:2888:3888\n"),
+					&w->members, &why, &line);
+		zk_assert(err == ZK_EOK);
+		quorum_fake_init(&w->quorum);
+		w->view = (struct quorum_view){.members = &w->members, .sid = 1};
+		w->shared->quorum = &w->view;
+		w->shared->local_sessions = true;
+		lc.quorum = &w->quorum.q;
+	}
 	err = tree_new(&tc, &w->tree);
 	zk_assert(err == ZK_EOK);
 	err = zk_ring_init(&w->up, &w->tree_mem, RING);
@@ -555,6 +607,8 @@ static void world_init(struct world *w)
 	err = leader_new(&lc, w->now_ns, &w->leader);
 	zk_assert(err == ZK_EOK);
 	w->shared->leader = w->leader;
+	if (w->ensemble)
+		role(w, ROLE_LEADING);
 }
 
 static void collect(struct world *w)
@@ -573,6 +627,10 @@ static void world_fini(struct world *w)
 {
 	w->mem.limit_bytes = 0;
 	w->slow_log = false;
+	if (w->ensemble) { /* or what waits for a leader waits for ever */
+		role(w, ROLE_LOOKING);
+		role(w, ROLE_LEADING);
+	}
 	for (unsigned i = 0; i < CONNS; i++) {
 		struct wconn *k = &w->conn[i];
 
@@ -602,14 +660,17 @@ static void world_fini(struct world *w)
 	tree_free(w->tree);
 	zk_assert(w->tree_mem.used_bytes == 0);
 	free(w->shared);
+	if (w->ensemble)
+		quorum_fake_fini(&w->quorum);
 }
 
-void srv_world_run(const uint8_t *p, size_t n, struct srv_world_stats *out)
+void srv_world_run(const uint8_t *p, size_t n, bool ensemble, struct srv_world_stats *out)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	zk_assert(w);
 	w->in = (struct srv_world_in){p, n};
+	w->ensemble = ensemble;
 	world_init(w);
 	for (unsigned i = 0; i < OPS_MAX && w->in.n > 0; i++)
 		step(w);
@@ -621,6 +682,7 @@ void srv_world_run(const uint8_t *p, size_t n, struct srv_world_stats *out)
 		out->sessions += w->stats.sessions;
 		out->closed += w->stats.closed;
 		out->rounds += w->stats.rounds;
+		out->roles += w->stats.roles;
 	}
 	free(w);
 }

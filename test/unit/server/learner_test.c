@@ -402,6 +402,32 @@ static void roles_change(void **state)
 	world_free(w);
 }
 
+/* What a core sent before it knew of the role is not done in it: an earlier request of the same
+ * connection may have been lost with the old one. */
+static void crosses_with_the_role(void **state)
+{
+	struct world *w = world_new();
+	uint64_t sa = session(w, w->a, 1);
+	struct leader_stats st;
+	size_t before;
+
+	(void)state;
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	w->epoch = 2;
+	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	lead_durable(w->a, 0, ~0u);
+	before = w->hist_n;
+	w->a->term--;
+	send(w->a, 1, sa, 2, ZK_OP_CREATE, req_create("/late", "x", NULL, 0));
+	assert_int_equal(w->hist_n, before);
+	leader_stats_get(w->a->l, &st);
+	assert_int_equal(st.dropped, 1);
+	w->a->term++;
+	send(w->a, 1, sa, 3, ZK_OP_CREATE, req_create("/now", "x", NULL, 0));
+	assert_int_equal(w->hist_n, before + 1);
+	world_free(w);
+}
+
 /* Many clients at once, rings and queues that fill up, in random order. */
 static void crowd(void **state)
 {
@@ -455,9 +481,13 @@ static void crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(writes_of_both),   cmocka_unit_test(sync_is_a_barrier),
-		cmocka_unit_test(close_and_expiry), cmocka_unit_test(session_moves),
-		cmocka_unit_test(roles_change),     cmocka_unit_test(crowd),
+		cmocka_unit_test(writes_of_both),
+		cmocka_unit_test(sync_is_a_barrier),
+		cmocka_unit_test(close_and_expiry),
+		cmocka_unit_test(session_moves),
+		cmocka_unit_test(roles_change),
+		cmocka_unit_test(crosses_with_the_role),
+		cmocka_unit_test(crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

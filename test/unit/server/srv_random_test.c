@@ -23,7 +23,7 @@ static uint64_t next(uint64_t *s)
 }
 
 /* SEED=n runs one of them */
-static void random_worlds(void **state)
+static void run_worlds(bool ensemble)
 {
 	const char *only = getenv("SEED");
 	uint64_t first = only ? strtoull(only, NULL, 0) : 1;
@@ -31,7 +31,6 @@ static void random_worlds(void **state)
 	struct srv_world_stats st = {0};
 	static uint8_t bytes[BYTES];
 
-	(void)state;
 	for (uint64_t seed = first; seed <= last; seed++) {
 		uint64_t s = seed;
 
@@ -39,23 +38,37 @@ static void random_worlds(void **state)
 			printf("seeds from %llu\n", (unsigned long long)seed);
 		for (size_t i = 0; i < BYTES; i++)
 			bytes[i] = (uint8_t)next(&s);
-		srv_world_run(bytes, BYTES, &st);
+		srv_world_run(bytes, BYTES, ensemble, &st);
 	}
-	printf("%llu requests, %llu replies, %llu events, %llu sessions, %llu closed\n",
+	printf("%llu requests, %llu replies, %llu events, %llu sessions, %llu closed, %llu roles\n",
 	       (unsigned long long)st.requests, (unsigned long long)st.replies,
 	       (unsigned long long)st.events, (unsigned long long)st.sessions,
-	       (unsigned long long)st.closed);
+	       (unsigned long long)st.closed, (unsigned long long)st.roles);
 	if (!only) { /* the worlds are not empty */
 		assert_true(st.replies > SEEDS * 10u);
 		assert_true(st.events > SEEDS);
 		assert_true(st.sessions > SEEDS);
+		assert_true(!ensemble || st.roles > SEEDS * 5u);
 	}
+}
+
+static void random_worlds(void **state)
+{
+	(void)state;
+	run_worlds(false);
+}
+
+static void random_roles(void **state)
+{
+	(void)state;
+	run_worlds(true);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_worlds),
+		cmocka_unit_test(random_roles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
