@@ -115,13 +115,52 @@ void quorum_bind(struct quorum *q, const struct quorum_bind *bind, uint64_t now_
 
 /* ---- connections ---- */
 
+/* Has it not said yet who it is? */
+static bool stranger(const struct quorum *q, const struct quorum_conn *c)
+{
+	if (c->port == QUORUM_PORT_ELECTION)
+		return q->peers.link[c->link].state == PEER_LINK_HELLO;
+	return q->z.role == ZAB_LEADING && q->z.link[c->link].state == ZAB_LINK_NEW;
+}
+
+/* Room for one more on @p port: who has said nothing for the longest time goes, so that nobody can
+ * keep our own servers out by saying nothing. @return false: there is none. */
+static bool make_room(struct quorum *q, enum quorum_port port)
+{
+	unsigned max = port == QUORUM_PORT_ELECTION ? QUORUM_PEERS_MAX : ZAB_LINKS_MAX;
+	unsigned all = 0, open = 0;
+	struct quorum_conn *oldest = NULL;
+
+	for (unsigned i = 0; i < QUORUM_CONNS_MAX; i++) {
+		struct quorum_conn *c = &q->conn[i];
+
+		if (c->state == QUORUM_CONN_FREE || !c->accepted)
+			continue;
+		all++;
+		if (c->state != QUORUM_CONN_OPEN || c->port != port)
+			continue;
+		open++;
+		if (stranger(q, c) && (!oldest || c->since_ns < oldest->since_ns))
+			oldest = c;
+	}
+	if (all >= QUORUM_ACCEPTS_MAX || (open >= max && !oldest))
+		return false;
+	if (open >= max) {
+		q->refused++;
+		quorum_say(q, "quorum: too many strangers, the oldest closed");
+		quorum_conn_break(q, oldest);
+		quorum_settle(q);
+	}
+	return true;
+}
+
 struct quorum_conn *quorum_accepted(struct quorum *q, enum quorum_port port, void *transport,
 				    uint64_t now_ns)
 {
 	struct quorum_conn *c = NULL;
 
 	clock(q, now_ns);
-	if (quorum_conns_accepted(q) < QUORUM_ACCEPTS_MAX)
+	if (make_room(q, port))
 		c = port == QUORUM_PORT_ELECTION ? quorum_peers_accepted(q, transport)
 						 : quorum_links_accepted(q, transport);
 	if (!c)

@@ -51,19 +51,10 @@ struct quorum_conn *quorum_conn_take(struct quorum *q, enum quorum_port port, ui
 
 		if (c->state != QUORUM_CONN_FREE || c == q->reading)
 			continue;
-		*c = (struct quorum_conn){.port = port, .link = link};
+		*c = (struct quorum_conn){.port = port, .link = link, .since_ns = q->now_ns};
 		return c;
 	}
 	return NULL;
-}
-
-unsigned quorum_conns_accepted(const struct quorum *q)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < QUORUM_CONNS_MAX; i++)
-		n += q->conn[i].state != QUORUM_CONN_FREE && q->conn[i].accepted;
-	return n;
 }
 
 void quorum_conn_again(struct quorum *q, struct quorum_conn *c, bool again)

@@ -9,9 +9,10 @@ static bool log_one(struct quorum *q, uint64_t zxid, struct zk_span txn)
 	const struct leader_log *log = &q->bind.log;
 
 	q->log_behind = !log->append(log->ctx, zxid, txn);
-	if (!q->log_behind)
-		q->logged = zxid;
-	return !q->log_behind;
+	if (q->log_behind)
+		return false;
+	q->logged = zxid;
+	return true;
 }
 
 /* What the log has no room for waits in the history, where it stays until it is durable. */
@@ -25,16 +26,14 @@ void quorum_log_again(struct quorum *q)
 {
 	const struct history_entry *e;
 
-	while (q->log_behind) {
-		e = history_after(&q->z.history, q->logged);
-		if (!e) {
-			q->log_behind = false;
-			return;
-		}
+	if (!q->log_behind)
+		return;
+	while ((e = history_after(&q->z.history, q->logged)) != NULL) {
 		if (!log_one(q, e->zxid, history_bytes(&q->z.history, e)))
 			return;
 		q->work++;
 	}
+	q->log_behind = false;
 }
 
 /* ---- roles ---- */

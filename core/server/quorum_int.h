@@ -11,7 +11,8 @@
 
 enum {
 	QUORUM_SNAPS_MAX = 2, /* trees sent at once; the other holds are the snapshot writer's */
-	QUORUM_ACCEPTS_MAX = 160,     /* the rest of the connections is for dialling */
+	QUORUM_ACCEPTS_MAX = 200, /* the rest of the connections is for dialling */
+	QUORUM_PEERS_MAX = 96,    /* accepted ones of the election port; learners: ZAB_LINKS_MAX */
 	QUORUM_SPILL_SPARE = 1 << 16, /* small packets behind a large one */
 	QUORUM_BYTES_KEEP = 1 << 14,  /* a buffer larger than this is given back when it is empty */
 	QUORUM_FIRST_MAX = 1024,      /* data of a learner's first packet */
@@ -47,6 +48,7 @@ struct quorum_conn {
 	bool again;  /* something was left unread */
 	bool stuck;  /* ... because the leader's machine had no room */
 	uint32_t link;
+	uint64_t since_ns; /* when it came in */
 	void *transport;
 	struct quorum_bytes in;  /* the beginning of one message that came in pieces */
 	struct quorum_bytes out; /* what the transport had no room for */
@@ -147,7 +149,6 @@ void quorum_bytes_clear(struct quorum *q, struct quorum_bytes *b);
 
 /** A free one, NULL: none. */
 struct quorum_conn *quorum_conn_take(struct quorum *q, enum quorum_port port, uint32_t link);
-unsigned quorum_conns_accepted(const struct quorum *q);
 /** It belongs to nobody from here on. */
 void quorum_conn_end(struct quorum *q, struct quorum_conn *c, enum quorum_conn_end how);
 void quorum_conn_free(struct quorum *q, struct quorum_conn *c);

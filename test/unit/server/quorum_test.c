@@ -74,12 +74,31 @@ static void little_room(void **state)
 	qw_close(w);
 }
 
+/* The core sleeps when there is nothing to do, and is not late for what there is. */
+static void asleep(void **state)
+{
+	struct qw *w = qw_open(three, 3);
+	uint64_t before;
+
+	(void)state;
+	w->lazy = true;
+	writes(w);
+	for (unsigned i = 0; i < 3; i++) {
+		before = w->server[i].polls;
+		qw_run(w, 1000);
+		/* ten pings and their answers */
+		assert_in_range(w->server[i].polls - before, 10, 100);
+	}
+	qw_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_servers),
 		cmocka_unit_test(every_byte_alone),
 		cmocka_unit_test(little_room),
+		cmocka_unit_test(asleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,7 @@ static void answer_dial(struct qw *w, struct qw_pipe *p)
 	struct quorum_conn *conn = p->end[0].conn;
 
 	p->dialled = false;
+	from->poked = to->poked = true;
 	if (!to->up || w->cut[from->sid - 1][p->to] || w->cut[p->to][from->sid - 1]) {
 		quorum_dialled(from->q, conn, NULL, w->now_ns);
 		free_pipe(p);
@@ -168,6 +169,8 @@ static void gone(struct qw_end *e)
 
 	e->conn = NULL;
 	e->rst = true;
+	if (e->server)
+		e->server->poked = true;
 	if (e->server && e->server->up)
 		quorum_gone(e->server->q, conn, e->server->w->now_ns);
 }
@@ -188,8 +191,12 @@ static void run_end(struct qw *w, struct qw_end *e)
 		return;
 	if (e->fresh) {
 		e->fresh = false;
+		s->poked = true;
 		quorum_input(s->q, e->conn, w->now_ns);
 	}
+	if (on_unacked(e) < e->had_unacked)
+		s->poked = true; /* an acknowledgement has come */
+	e->had_unacked = on_unacked(e);
 	if (e->wants_room && on_unacked(e) < send_bytes(w) / 2 && !e->rst) {
 		e->wants_room = false;
 		quorum_writable(s->q, e->conn, w->now_ns);
@@ -222,6 +229,7 @@ static bool on_append(void *ctx, uint64_t zxid, struct zk_span txn)
 {
 	struct qw_server *s = ctx;
 	struct qw_disk *k = &s->disk;
+	uint64_t last;
 
 	if (s->stuck)
 		return false;
@@ -229,7 +237,8 @@ static bool on_append(void *ctx, uint64_t zxid, struct zk_span txn)
 		k->cap = k->cap ? 2 * k->cap : 256;
 		k->txn = realloc(k->txn, k->cap * sizeof(*k->txn));
 	}
-	zk_assert(!k->n || zxid > k->txn[k->n - 1].zxid);
+	last = k->n ? k->txn[k->n - 1].zxid : k->snap_zxid;
+	zk_assert(zxid == last + 1 || (zxid >> 32 > last >> 32 && (zxid & UINT32_MAX) == 1));
 	k->txn[k->n] = (struct qw_txn){.zxid = zxid, .p = malloc(txn.n), .n = txn.n};
 	memcpy(k->txn[k->n++].p, txn.p, txn.n);
 	return true;
@@ -258,6 +267,7 @@ static void on_feed_begin(void *ctx, uint32_t link, uint64_t from, uint64_t boun
 	const struct qw_disk *k = &s->disk;
 
 	zk_assert(!f->used);
+	s->feeds++;
 	*f = (struct qw_feed){.used = true, .from = from, .bound = bound};
 	while (f->at < k->synced && k->txn[f->at].zxid < from)
 		f->at++;
@@ -310,6 +320,7 @@ static void run_disk(struct qw *w, struct qw_server *s)
 
 	if (s->slow)
 		return;
+	s->poked = s->poked || s->epochs || k->synced != k->n;
 	k->synced = k->n;
 	for (enum zab_file f = ZAB_ACCEPTED_EPOCH; f <= ZAB_CURRENT_EPOCH; f++)
 		if (s->epochs & 1u << f) {
@@ -627,17 +638,23 @@ static void rebuild(struct qw *w, struct qw_server *s)
 static void run_server(struct qw *w, struct qw_server *s)
 {
 	struct lead *d = s->d;
+	unsigned work = 0;
 
 	d->now_ns = w->now_ns;
 	d->wall_ms++;
 	run_disk(w, s);
-	(void)quorum_poll(s->q, w->now_ns, d->wall_ms);
+	if (!w->lazy || s->poked || w->now_ns >= quorum_next_ns(s->q)) {
+		s->polls++;
+		s->poked = false;
+		work = quorum_poll(s->q, w->now_ns, d->wall_ms);
+	}
 	if (quorum_rebuild_wanted(s->q)) {
 		rebuild(w, s);
 		return;
 	}
-	(void)leader_tick(d->l, w->now_ns, d->wall_ms);
-	(void)leader_durable(d->l, quorum_limit(s->q), 64, w->now_ns);
+	work += leader_tick(d->l, w->now_ns, d->wall_ms);
+	work += leader_durable(d->l, quorum_limit(s->q), 64, w->now_ns);
+	s->poked = s->poked || work; /* another round follows at once */
 	lead_read(d);
 	for (unsigned core = 0; core < LEAD_CORES; core++)
 		if (d->question[core])
@@ -693,6 +710,7 @@ uint64_t qw_session(struct qw *w, unsigned i, uint32_t conn)
 	struct lead *d = w->server[i].d;
 
 	lead_forget(d);
+	w->server[i].poked = true;
 	assert_int_equal(lead_ask_session(d, 0, conn, 30000), ZK_EOK);
 	for (unsigned n = 0; n < 2000; n++) {
 		qw_step(w);
@@ -711,6 +729,7 @@ enum zk_err qw_call(struct qw *w, unsigned i, uint32_t conn, uint64_t session, i
 	int32_t xid = (int32_t)d->next_xid++;
 
 	lead_forget(d);
+	w->server[i].poked = true;
 	while (lead_send(d, 0, conn, session, xid, op, body) == ZK_EAGAIN)
 		qw_step(w);
 	for (unsigned n = 0; n < 2000; n++) {
@@ -735,10 +754,20 @@ void qw_fill(struct qw *w, unsigned i, uint64_t session, const char *stem, unsig
 	}
 }
 
+/* The last transaction that is applied; a leader counts the beginning of its epoch as one. */
+static uint64_t applied(const struct qw_server *s)
+{
+	const struct qw_disk *k = &s->disk;
+	uint64_t zxid = leader_applied_zxid(s->d->l);
+
+	if (zxid & UINT32_MAX)
+		return zxid;
+	return k->n ? k->txn[k->n - 1].zxid : k->snap_zxid;
+}
+
 void qw_equal(struct qw *w)
 {
-	uint64_t zxid = 0, hash = 0;
-	unsigned first = UINT32_MAX;
+	const struct qw_server *first = NULL;
 
 	qw_run(w, 300);
 	for (unsigned i = 0; i < w->n; i++) {
@@ -746,14 +775,37 @@ void qw_equal(struct qw *w)
 
 		if (!s->up)
 			continue;
-		if (first == UINT32_MAX) {
-			first = i;
-			zxid = leader_applied_zxid(s->d->l);
-			hash = lead_tree_hash(s->d);
-		}
-		assert_true(leader_applied_zxid(s->d->l) == zxid);
-		assert_true(lead_tree_hash(s->d) == hash);
+		if (!first)
+			first = s;
+		assert_true(applied(s) == applied(first));
+		assert_true(lead_tree_hash(s->d) == lead_tree_hash(first->d));
 	}
+}
+
+struct qw_pipe *qw_link(struct qw *w, unsigned learner, unsigned leader)
+{
+	for (unsigned i = 0; i < QW_PIPES; i++) {
+		struct qw_pipe *p = &w->pipe[i];
+
+		if (p->used && !p->dialled && p->port == QUORUM_PORT_LEARNERS && p->end[0].conn &&
+		    p->end[1].conn && p->end[0].server == &w->server[learner] &&
+		    p->end[1].server == &w->server[leader])
+			return p;
+	}
+	return NULL;
+}
+
+void qw_forge(struct qw_end *from, const void *p, size_t n)
+{
+	put(other(from), p, n);
+}
+
+bool qw_said(const struct qw *w, unsigned i, const char *part)
+{
+	for (unsigned n = 0; n < QW_LINES; n++)
+		if (strstr(w->server[i].line[n], part))
+			return true;
+	return false;
 }
 
 /* ---- strangers ---- */

@@ -12,7 +12,7 @@
 
 enum {
 	QW_SERVERS = 5,
-	QW_PIPES = 64,
+	QW_PIPES = 512,
 	QW_SEND_BYTES = 32768,
 	QW_DATA_MAX = 1 << 16,
 	QW_LINES = 64,
@@ -41,7 +41,7 @@ struct qw_end {
 	struct qw_server *server; /* NULL: a stranger's */
 	struct quorum_conn *conn; /* NULL: none, or no more */
 	uint8_t *in;
-	size_t head, tail, cap;
+	size_t head, tail, cap, had_unacked;
 	bool fresh, wants_room;
 	bool fin, rst; /* said here */
 };
@@ -63,9 +63,10 @@ struct qw_server {
 	struct qw *w;
 	unsigned sid;
 	char address[16];
+	bool poked; /* something has happened since its last round */
+	uint64_t polls;
 	bool up, slow, stuck; /* the disk: nothing becomes durable; the log takes nothing */
 	bool no_files;        /* the log files are gone */
-	uint32_t link_delay;
 	struct zk_mem mem;
 	struct lead *d;
 	struct quorum *q;
@@ -77,7 +78,7 @@ struct qw_server {
 	struct qw_feed feed[ZAB_LINKS_MAX];
 	struct snap_session session[QW_SESSIONS];
 	uint32_t sessions;
-	uint64_t refused_rebuilds, truncates, snaps;
+	uint64_t truncates, snaps, feeds; /* done; begun */
 	/* a SNAP that comes in */
 	uint8_t *stream;
 	size_t stream_n;
@@ -95,6 +96,7 @@ struct qw {
 	uint32_t history;  /* entries; 0 = 256 */
 	bool cut[QW_SERVERS][QW_SERVERS];
 	bool read_only;
+	bool lazy; /* a round only when something has happened or quorum_next_ns() says so */
 	struct qw_pipe pipe[QW_PIPES];
 	struct qw_server server[QW_SERVERS];
 };
@@ -118,6 +120,12 @@ enum zk_err qw_call(struct qw *w, unsigned i, uint32_t conn, uint64_t session, i
 void qw_fill(struct qw *w, unsigned i, uint64_t session, const char *stem, unsigned n);
 /** All that are up have applied the same. */
 void qw_equal(struct qw *w);
+/** The connection of the learners' port between these two; NULL: none. end[0] is the learner's. */
+struct qw_pipe *qw_link(struct qw *w, unsigned learner, unsigned leader);
+/** Bytes that server @p from never wrote arrive at the other end, behind what it has written. */
+void qw_forge(struct qw_end *from, const void *p, size_t n);
+/** Has server @p i said a line with @p part in it? */
+bool qw_said(const struct qw *w, unsigned i, const char *part);
 /** A stranger connects; NULL: closed at once. */
 struct qw_end *qw_stranger(struct qw *w, unsigned to, enum quorum_port port);
 /** ... and says something. @return false: the connection is closed. */
