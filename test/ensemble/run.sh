@@ -9,6 +9,8 @@
 # tests themselves are right. A test has its own choice of kinds when none is given.
 #
 #   mixed    each role killed under load, DIFF, TRUNC and SNAP forced, sync, sessions that move
+#   faults   kill -9, SIGSTOP, partitions, lost frames, a slow disk under clients whose record is judged
+#   chase    the next server is killed the moment the last one serves again
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -17,6 +19,7 @@
 #   APACHE_CLASSPATH  another release of Apache ZooKeeper than Debian's 3.8
 #   ZOKOR_CONF_EXTRA  further configuration lines for zokord, such as dp.cores=0,1
 #   SEED              of the clients (default by the clock)
+#   FAULTS_S          how long the tests faults and chase go on (default 40)
 #   KEEP              when set, the directories of failed tests stay
 #
 # Ends with `N passed, N failed`.
@@ -29,6 +32,7 @@ export ZOKORD=${ZOKORD:-$top/build/zokord} BUILD=${BUILD:-$top/build} PYTHONDONT
 case $ZOKORD in /*) ;; *) ZOKORD=$PWD/$ZOKORD ;; esac
 python=/usr/bin/python3
 seed=${SEED:-$(date +%s)}
+seconds=${FAULTS_S:-40}
 kinds=
 # One and two of each kind, either of them leading, and none of Apache's.
 mixtures='apache,zokor,zokor zokor,apache,apache zokor,zokor,apache apache,apache,zokor zokor,zokor,zokor'
@@ -80,6 +84,14 @@ run_rolling() {
 	local pair=${kinds:-apache,zokor}
 	case_of "rolling $pair" 300 rolling.py --kinds "$pair" --seed "$seed"
 }
+run_faults() {
+	case_of "faults ${kinds:=zokor,zokor,zokor}" $((seconds + 180)) faults.py --kinds "$kinds" \
+		--seed "$seed" --seconds "$seconds"
+}
+run_chase() {
+	case_of "chase ${kinds:=zokor,zokor,zokor}" $((seconds + 180)) faults.py --kinds "$kinds" \
+		--seed "$seed" --seconds "$seconds" --chase --stall-ms 100
+}
 
 tests=()
 while [ $# -gt 0 ]; do
@@ -89,7 +101,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed rolling)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed rolling faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }

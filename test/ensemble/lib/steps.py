@@ -7,8 +7,9 @@ import time
 import traceback
 
 
-def run(scenario, names, lab, about):
-    """Call the methods; each returns what to say. @return the status of the program"""
+def run(scenario, names, lab, about, digests=True):
+    """Call the methods; each returns what to say. No server may log a digest that is not the
+    leader's. @return the status of the program"""
     name = "nothing"
     try:
         for name in names:
@@ -16,7 +17,7 @@ def run(scenario, names, lab, about):
             said = getattr(scenario, name)()
             print("ok %s (%.1f s): %s" % (name, time.monotonic() - began, said), flush=True)
             for member in lab.members:
-                if member.alive():
+                if digests and member.alive():
                     member.digest_ok()
         return 0
     except Exception as err:  # whatever it was, the logs are wanted
