@@ -62,6 +62,7 @@ all: $(PROGRAMS)
 help:
 	@echo 'make                 build zokord, zokorctl and zokor-bench into build/'
 	@echo 'make run             install what is needed, build, serve on 127.181.0.1:2181 (root)'
+	@echo 'make run-ensemble    the same with three servers on 127.181.9.1 to .3 (root)'
 	@echo 'make test            everything that CI runs (root)'
 	@echo 'make check-fast      unit, wire and a few simulator seeds: under a minute'
 	@echo 'make test-net        devices and kernel peers in network namespaces (root)'
@@ -100,6 +101,12 @@ deps:
 run: deps-build
 	@$(MAKE) --no-print-directory all
 	build/zokord configs/standalone.cfg
+
+# exec: Ctrl-C is the script's to answer
+.PHONY: run-ensemble
+run-ensemble: deps-build
+	@$(MAKE) --no-print-directory all
+	@exec configs/ensemble3/run.sh
 
 $(BUILD)/obj/dp/port/%.o $(BUILD)/obj/dp/eal/%.o $(BUILD)/obj/dp/tel/%.o: CPPFLAGS += -isystem /usr/include/dpdk $(DPDK_CFLAGS)
 

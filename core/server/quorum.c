@@ -285,17 +285,24 @@ void quorum_gone(struct quorum *q, struct quorum_conn *c, uint64_t now_ns)
 
 /* ---- a round ---- */
 
-void quorum_epoch_written(struct quorum *q, enum zab_file file, uint64_t now_ns)
+void quorum_epoch_written(struct quorum *q, enum zab_file file)
 {
-	clock(q, now_ns);
-	q->epoch_written |= 1u << file;
+	/* partner: answers() */
+	(void)atomic_fetch_or_explicit(&q->epoch_written, 1u << file, memory_order_release);
+}
+
+static unsigned epochs_written(const struct quorum *q)
+{
+	/* partner: quorum_epoch_written() */
+	return atomic_load_explicit(&q->epoch_written, memory_order_acquire);
 }
 
 static void answers(struct quorum *q)
 {
 	for (enum zab_file f = ZAB_ACCEPTED_EPOCH; f <= ZAB_CURRENT_EPOCH && !quorum_halted(q); f++)
-		if (q->epoch_written & 1u << f) {
-			q->epoch_written &= ~(1u << f);
+		if (epochs_written(q) & 1u << f) {
+			(void)atomic_fetch_and_explicit(&q->epoch_written, ~(1u << f),
+							memory_order_relaxed);
 			zab_epoch_written(&q->z, f, q->now_ns);
 			quorum_settle(q);
 		}
@@ -378,7 +385,7 @@ unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms)
 
 static bool urgent(const struct quorum *q)
 {
-	return q->epoch_written || q->feeds & ~q->feeds_dry || quorum_snap_urgent(q) ||
+	return epochs_written(q) || q->feeds & ~q->feeds_dry || quorum_snap_urgent(q) ||
 	       q->dial.failed || q->peers_dirty;
 }
 

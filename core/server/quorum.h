@@ -101,7 +101,8 @@ void quorum_gone(struct quorum *q, struct quorum_conn *conn, uint64_t now_ns);
 /** One bounded round: what is due, what became durable, what has room again. @return work done. */
 unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms);
 uint64_t quorum_next_ns(const struct quorum *q);
-void quorum_epoch_written(struct quorum *q, enum zab_file file, uint64_t now_ns);
+/** The file holds what epoch_write() gave. Any thread; wake the leader core then. */
+void quorum_epoch_written(struct quorum *q, enum zab_file file);
 /* ---- rebuild: the state has to be replaced ---- */
 enum quorum_rebuild_kind { QUORUM_REBUILD_NONE, QUORUM_REBUILD_TRUNCATE, QUORUM_REBUILD_SNAP };
 struct quorum_rebuild {

@@ -105,9 +105,9 @@ struct quorum {
 	uint32_t generation[ZAB_LINKS_MAX];
 	struct quorum_conn *peer[PEER_LINKS_MAX];
 	struct quorum_dial dial;
-	unsigned epoch_written; /* set of 1 << enum zab_file */
-	uint64_t logged;        /* zxid that the log has taken */
-	bool log_behind;        /* it takes nothing now; all above `logged` is in the history */
+	_Atomic unsigned epoch_written; /* set of 1 << enum zab_file; see quorum_epoch_written() */
+	uint64_t logged;                /* zxid that the log has taken */
+	bool log_behind; /* it takes nothing now; all above `logged` is in the history */
 	bool pong_due, pong_built;
 	uint64_t pong_zxid;
 	uint8_t *pong;

@@ -33,6 +33,7 @@ struct config_quorum {
 	uint32_t resend_min_ms, resend_max_ms; /* fastleader.* */
 	uint32_t settle_ms, settle_fast_ms, heartbeat_ms, heartbeat_timeout_ms;
 	uint32_t commit_log_count;
+	uint64_t history_bytes;  /* transactions kept for learners, and those under way */
 	int32_t snap_factor_ppm; /* snapshotSizeFactor in millionths; negative: never from files */
 	bool observer_wanted;    /* peerType */
 	bool standalone_ok;      /* standaloneEnabled */

@@ -35,3 +35,20 @@ enum zk_err helper_start(pthread_t *id, void *(*run)(void *), void *arg,
 	errno = rc;
 	return rc == 0 ? ZK_EOK : ZK_EIO;
 }
+
+bool helper_cpus(const struct config *c, const struct config_cpus *all, struct config_cpus *out)
+{
+	out->n = 0;
+	for (unsigned i = 0; i < all->n; i++) {
+		bool polls = all->cpu[i] == c->leader_cpu;
+
+		for (unsigned j = 0; j < c->cores; j++)
+			polls = polls || all->cpu[i] == c->core_cpu[j];
+		if (!polls)
+			out->cpu[out->n++] = all->cpu[i];
+	}
+	if (out->n > 0)
+		return true;
+	*out = *all;
+	return false;
+}

@@ -43,11 +43,6 @@ int main(int argc, char **argv)
 		config_print(&conf, stdout);
 		return 0;
 	}
-	if (conf.quorum.on) {
-		fprintf(stderr, "%s: server.N: ensembles are not served yet, only one server\n",
-			file);
-		return 2;
-	}
 	if (log_open(conf.log_file, conf.log_level) != ZK_EOK) {
 		fprintf(stderr, "zokord: log.file %s: %s\n", conf.log_file, strerror(errno));
 		return 1;

@@ -16,6 +16,7 @@ struct show {
 	bool bar, drawn;
 	uint64_t logs_ms; /* when the first log was begun; 0 = not yet */
 	uint64_t next_ms;
+	const struct recovery_hooks *hooks;
 };
 
 static uint64_t now_ms(void)
@@ -65,6 +66,8 @@ static void progress(void *ctx, const struct recover_progress *p)
 	struct show *s = ctx;
 	uint64_t now = now_ms();
 
+	if (s->hooks->meanwhile)
+		s->hooks->meanwhile(s->hooks->ctx);
 	if (p->log && !s->logs_ms)
 		s->logs_ms = now;
 	if (now < s->next_ms)
@@ -77,6 +80,13 @@ static void progress(void *ctx, const struct recover_progress *p)
 			 p->log ? "log" : "snapshot", p->file, (unsigned long long)p->bytes,
 			 (unsigned long long)p->bytes_max, (unsigned long long)p->nodes,
 			 (unsigned long long)p->txns);
+}
+
+static void replayed(void *ctx, const struct txn_record *txn, struct zk_span payload)
+{
+	const struct recovery_hooks *h = ((struct show *)ctx)->hooks;
+
+	h->replayed(h->ctx, (uint64_t)txn->header.zxid, payload);
 }
 
 static void report(const struct recover_result *r, uint64_t ms)
@@ -97,7 +107,7 @@ static void report(const struct recover_result *r, uint64_t ms)
 		 (unsigned long long)r->digest_mismatches, (unsigned long long)ms);
 }
 
-static uint32_t length_max(const struct config *c)
+uint32_t recovery_length_max(const struct config *c)
 {
 	uint64_t n = (uint64_t)c->jute_maxbuffer + c->jute_extra_bytes;
 
@@ -126,10 +136,11 @@ void recovery_metrics(struct recovery *r, struct metrics *m)
 }
 
 enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
-			 struct tree *tree, char *why, size_t cap)
+			 struct tree *tree, const struct recovery_hooks *hooks, char *why,
+			 size_t cap)
 {
 	/* with log lines on the same terminal a bar is still worth having */
-	struct show show = {.bar = isatty(STDERR_FILENO) == 1};
+	struct show show = {.bar = isatty(STDERR_FILENO) == 1, .hooks = hooks};
 	struct recovery_pipe pipe;
 	uint64_t began = now_ms();
 	enum zk_err err;
@@ -142,7 +153,7 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 		.disk = disk,
 		.tree = tree,
 		.mem = &r->mem,
-		.length_max = length_max(c),
+		.length_max = recovery_length_max(c),
 		.trust_empty = c->snapshot_trust_empty,
 		.autocreate = c->db_autocreate,
 		.trust_gaps = c->trust_gaps,
@@ -151,6 +162,7 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 		.ctx = &show,
 		.say = say,
 		.progress = progress,
+		.replayed = hooks->replayed ? replayed : NULL,
 	};
 	err = recover_run(&r->conf, &r->result);
 	wipe(&show);

@@ -20,6 +20,7 @@ struct lead {
 	unsigned first; /* ring that is read first, in turn */
 	uint32_t wake;  /* cores whose ring we have read or written in this round */
 	bool blocked;   /* a record was put back */
+	bool told;      /* the main thread knows that the state must be replaced */
 	struct lead_stats stats;
 };
 
@@ -154,6 +155,20 @@ static unsigned snapshot(struct lead *l, uint64_t now_ns)
 	return work;
 }
 
+/* Everything up to here may be applied. */
+static uint64_t limit(const struct lead *l)
+{
+	return l->conf.quorum ? quorum_limit(l->conf.quorum) : logstage_durable(l->log);
+}
+
+static void ask_for_rebuild(struct lead *l)
+{
+	if (l->told || !l->conf.quorum || !quorum_rebuild_wanted(l->conf.quorum))
+		return;
+	l->told = true;
+	waker_kick(l->conf.main_waker);
+}
+
 unsigned lead_poll(void *ctx, uint64_t now_ns)
 {
 	struct lead *l = ctx;
@@ -165,11 +180,12 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 	if (now_ns >= leader_next_ns(l->leader))
 		work += leader_tick(l->leader, now_ns, wall_ms(&wall));
 	logstage_end(l->log);
-	applied = leader_durable(l->leader, logstage_durable(l->log), LEAD_APPLY, now_ns);
+	applied = leader_durable(l->leader, limit(l), LEAD_APPLY, now_ns);
 	if (applied)
 		count(&l->stats.applied, applied);
 	publish(l);
 	wake_others(l);
+	ask_for_rebuild(l);
 	work += applied + snapshot(l, now_ns) + reclaim(l, now_ns);
 	count(&l->stats.rounds, 1);
 	if (work)
@@ -190,7 +206,7 @@ uint64_t lead_next_ns(void *ctx)
 	uint64_t next = leader_next_ns(l->leader);
 
 	if (l->blocked || l->freeing || leader_snap_urgent(l->leader) ||
-	    leader_applied_zxid(l->leader) < logstage_durable(l->log))
+	    leader_applied_zxid(l->leader) < limit(l))
 		return 0;
 	return next;
 }

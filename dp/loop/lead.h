@@ -10,6 +10,7 @@
 #define ZK_LOOP_LEAD_H
 
 #include "core/server/leader.h"
+#include "core/server/quorum.h"
 #include "dp/loop/logstage.h"
 #include "dp/loop/pring.h"
 #include "dp/loop/waker.h"
@@ -37,6 +38,10 @@ struct lead_conf {
 	struct lead_garbage *garbage;
 	struct logstage *log;
 	struct waker *snap_waker; /* of the snapshot writer, with leader.snap_desk */
+	/* Of a member of an ensemble, with leader.quorum: says what may be applied; the main thread
+	 * is woken when the state must be replaced. */
+	const struct quorum *quorum;
+	struct waker *main_waker;
 };
 
 /** Written by the leader core, read by anyone, relaxed. */

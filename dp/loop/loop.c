@@ -178,11 +178,14 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 	struct lead_conf lc = {.leader = l->conf.leader,
 			       .garbage = &l->garbage,
 			       .log = &l->log,
-			       .snap_waker = l->conf.snap_waker};
+			       .snap_waker = l->conf.snap_waker,
+			       .quorum = l->conf.quorum,
+			       .main_waker = l->conf.main_waker};
+	uint32_t slots = l->conf.log_slots ? l->conf.log_slots : l->conf.leader.pending_max;
 	enum zk_err err;
 
-	err = logstage_init(&l->log, &l->mem, l->conf.leader.pending_max,
-			    tree_last_zxid(l->conf.tree), l->conf.log_in_memory);
+	err = logstage_init(&l->log, &l->mem, slots, tree_last_zxid(l->conf.tree),
+			    l->conf.log_in_memory);
 	if (err != ZK_EOK)
 		return err;
 	lc.leader.tree = l->conf.tree;
@@ -464,6 +467,21 @@ bool loop_free(struct loop *l)
 		waker_fini(&l->thread[i].waker);
 	eal_pages_free(l, sizeof(*l));
 	return whole;
+}
+
+static uint64_t durable(void *ctx)
+{
+	return logstage_durable(ctx);
+}
+
+void loop_quorum_bind(struct loop *l, struct quorum_bind *out)
+{
+	*out = (struct quorum_bind){
+		.leader = lead_leader(l->lead),
+		.tree = l->conf.tree,
+		.log = {.ctx = &l->log, .append = logstage_append, .roll = logstage_roll},
+		.durable = durable,
+	};
 }
 
 struct lead_garbage *loop_garbage(struct loop *l)

@@ -40,6 +40,12 @@ struct loop_conf {
 	/* The quorum's network, on the leader's thread; NULL: this server stands alone. Borrowed
 	 * until loop_free(), lives on then with its connections. */
 	struct peer *peer;
+	/* With it: what runs on that network, who is woken when the state must be replaced, and how
+	 * many transactions the log stage has room for: all that the quorum keeps (0: as many as
+	 * the leader has under way). */
+	struct quorum *quorum;
+	struct waker *main_waker;
+	uint32_t log_slots;
 	bool log_in_memory; /* nothing becomes durable, and no log writer is needed */
 };
 
@@ -67,6 +73,8 @@ bool loop_free(struct loop *l);
 /** Where the reclaimer finds its work, and whom it wakes when it hands batches back. */
 struct lead_garbage *loop_garbage(struct loop *l);
 struct waker *loop_leader_waker(struct loop *l);
+/** What quorum_bind() wants to know. */
+void loop_quorum_bind(struct loop *l, struct quorum_bind *out);
 /** What the log writer takes from; unless log_in_memory it must run before loop_start() and until
  * loop_stop(). */
 struct logstage *loop_log(struct loop *l);

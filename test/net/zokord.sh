@@ -103,7 +103,7 @@ dp.leaderCpu=999|dp.leaderCpu: CPU 999 is not there
 dp.idle=never|dp.idle: "never" must be poll or adaptive
 dp.hugepages=3M|dp.hugepages: "3M" must be auto, 2M, 1G or no
 tree.memoryLimit=lots|tree.memoryLimit: "lots" is not a size
-server.1=a:2888:3888|server.1: ensembles are not served yet
+server.1=a:2888|server.1: "a:2888" not of the form host:port:port
 secureClientPort=2281|secureClientPort: "2281" is not served yet
 EOF
 config

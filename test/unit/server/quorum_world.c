@@ -314,7 +314,7 @@ static void forget_txns(struct qw_disk *k, size_t from)
 		k->synced = from;
 }
 
-static void run_disk(struct qw *w, struct qw_server *s)
+static void run_disk(struct qw_server *s)
 {
 	struct qw_disk *k = &s->disk;
 
@@ -329,7 +329,7 @@ static void run_disk(struct qw *w, struct qw_server *s)
 			else
 				k->current = s->epoch[f];
 			s->epochs &= ~(1u << f);
-			quorum_epoch_written(s->q, f, w->now_ns);
+			quorum_epoch_written(s->q, f);
 		}
 }
 
@@ -642,7 +642,7 @@ static void run_server(struct qw *w, struct qw_server *s)
 
 	d->now_ns = w->now_ns;
 	d->wall_ms++;
-	run_disk(w, s);
+	run_disk(s);
 	if (!w->lazy || s->poked || w->now_ns >= quorum_next_ns(s->q)) {
 		s->polls++;
 		s->poked = false;
