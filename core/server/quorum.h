@@ -87,6 +87,10 @@ uint64_t quorum_limit(const struct quorum *q);
 struct leader_quorum quorum_for_leader(struct quorum *q);
 
 /* ---- connections: the peer stack reports ---- */
+/** Is a new connection to @p port of use now? No: refuse it before it is open, as when nobody
+ * listens (Leader's constructor opens the quorum port; a follower of Apache's tries a refused
+ * connection again, but goes looking when an open one is reset: Learner.connectToLeader()). */
+bool quorum_wants(const struct quorum *q, enum quorum_port port);
 /** One has come in. @return NULL: not wanted, close it. */
 struct quorum_conn *quorum_accepted(struct quorum *q, enum quorum_port port, void *transport,
 				    uint64_t now_ns);

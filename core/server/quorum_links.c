@@ -43,12 +43,18 @@ static void tell_room(struct quorum *q, uint32_t link)
 	quorum_settle(q);
 }
 
+bool quorum_wants(const struct quorum *q, enum quorum_port port)
+{
+	return port == QUORUM_PORT_ELECTION ||
+	       (q->started && !quorum_halted(q) && q->z.role == ZAB_LEADING);
+}
+
 struct quorum_conn *quorum_links_accepted(struct quorum *q, void *transport)
 {
 	struct quorum_conn *c;
 	uint32_t link = free_link(q);
 
-	if (!q->started || quorum_halted(q) || q->z.role != ZAB_LEADING || link == UINT32_MAX)
+	if (!quorum_wants(q, QUORUM_PORT_LEARNERS) || link == UINT32_MAX)
 		return NULL;
 	c = quorum_conn_take(q, QUORUM_PORT_LEARNERS, link);
 	if (!c)

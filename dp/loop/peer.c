@@ -16,6 +16,8 @@ enum {
 	KEEPALIVE_IDLE_MS = 2000,
 	GIVE_UP_MS = 10000,
 	CLOSE_MS = 5000,
+	SYN_RTO_MS = 250,  /* members are near each other, and an election waits */
+	SYN_BACKLOG = 128, /* of CONNS_MAX; then cookies, so that strangers leave room */
 };
 
 static const uint64_t fin_wait_ns = 1000000000; /* for bytes that nobody takes */
@@ -343,6 +345,8 @@ void peer_conf_default(struct peer_conf *c)
 	c->tcp.keepalive_idle_ms = KEEPALIVE_IDLE_MS;
 	c->tcp.give_up_ms = GIVE_UP_MS;
 	c->tcp.fin_wait_ms = CLOSE_MS;
+	c->tcp.syn_rto_ms = SYN_RTO_MS;
+	c->tcp.syn_backlog = SYN_BACKLOG;
 	c->tx_packets = TX_PACKETS;
 	c->rx_packets = RX_PACKETS;
 	c->memory_bytes = MEMORY_BYTES;

@@ -2,6 +2,11 @@
 /* The quorum on its network. */
 #include "dp/loop/peer_int.h"
 
+static bool wants(void *ctx, enum quorum_port port)
+{
+	return quorum_wants(ctx, port);
+}
+
 static void *accepted(void *ctx, enum quorum_port port, void *transport, uint64_t now_ns)
 {
 	return quorum_accepted(ctx, port, transport, now_ns);
@@ -42,6 +47,7 @@ void peer_quorum_set(struct peer *p, struct quorum *q)
 	static const struct peer_app none;
 	const struct peer_app app = {
 		.ctx = q,
+		.wants = wants,
 		.accepted = accepted,
 		.dialled = dialled,
 		.input = input,

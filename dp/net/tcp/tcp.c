@@ -12,6 +12,7 @@ void tcp_conf_default(struct tcp_conf *c)
 			       .rto_max_ms = 60000,
 			       .give_up_ms = 30000,
 			       .syn_give_up_ms = 5000,
+			       .syn_rto_ms = 1000,
 			       .time_wait_ms = 60000,
 			       .fin_wait_ms = 60000,
 			       .delack_ms = 40,
@@ -29,7 +30,8 @@ static bool conf_ok(const struct tcp_conf *c)
 {
 	return c->conns_max > 0 && c->conns_max <= (1u << 24) && c->rto_min_ms > 0 &&
 	       c->rto_max_ms >= c->rto_min_ms && c->give_up_ms > 0 && c->syn_give_up_ms > 0 &&
-	       c->time_wait_ms > 0 && c->fin_wait_ms > 0 && c->rcv_buf_bytes >= TCP_MSS_DEFAULT &&
+	       c->syn_rto_ms > 0 && c->time_wait_ms > 0 && c->fin_wait_ms > 0 &&
+	       c->rcv_buf_bytes >= TCP_MSS_DEFAULT &&
 	       c->rcv_buf_bytes <= (65535u << TCP_WSCALE_MAX) &&
 	       c->snd_buf_bytes >= TCP_MSS_DEFAULT && c->snd_buf_bytes <= (1u << 30) &&
 	       c->mem_packets_max > 0;

@@ -19,6 +19,7 @@ struct tcp_conf {
 	uint32_t rto_max_ms;        /* 60000 */
 	uint32_t give_up_ms;        /* no progress on sent data for so long: reset; 30000 */
 	uint32_t syn_give_up_ms;    /* active open; 5000 */
+	uint32_t syn_rto_ms;        /* until a SYN is sent again; 1000 (RFC 6298 2.1) */
 	uint32_t time_wait_ms;      /* 60000 in production */
 	uint32_t fin_wait_ms;       /* limit of each closing state; 60000 */
 	uint32_t delack_ms;         /* 40 */

@@ -51,7 +51,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct net_tuple *tuple, uint
 	zk_list_init(&c->mem_wait);
 	zk_wheel_entry_init(&c->timer);
 	c->path_mtu = t->n->conf.mtu;
-	c->rto_us = TCP_SYN_RTO_MS * 1000;
+	c->rto_us = t->conf.syn_rto_ms * 1000;
 	c->ts_offset = tcp_ts_offset(t, tuple);
 	c->last_rcv_tick = c->last_send_tick = c->progress_tick = t->tick;
 	c->iss = tcp_isn(t, tuple);

@@ -195,6 +195,47 @@ static void as_many_as_there_may_be(void **state)
 	world_close(&w);
 }
 
+/* SYNs whose senders never answer take a part of the records only. */
+static void half_open_ones_leave_room(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	world_open(&w, true);
+	w.b.refuse = true;
+	(void)host_dial(&w.a, "beta:2888"); /* both know the other's address */
+	world_run(&w, 5 * ms);
+	w.b.port.other = NULL;
+	while (peer_dial(w.a.peer, &w.a.seen[1], zk_span_str("beta:2888")) && ++n < 500)
+		host_poll(&w, &w.a);
+	assert_int_equal(n, 500);
+	world_run(&w, 5 * ms);
+	assert_int_equal(peer_conns(w.b.peer), w.b.conf.tcp.syn_backlog);
+	assert_true(peer_net_stats(w.b.peer)->tcp_syn_cookies_tx > 300);
+	peer_abort_all(w.a.peer, w.now_ns);
+	world_close(&w);
+}
+
+static void a_lost_syn_does_not_cost_a_second(void **state)
+{
+	struct seen *c;
+
+	(void)state;
+	world_open(&w, true);
+	c = host_dial(&w.a, "beta:3888");
+	world_run(&w, 5 * ms);
+	assert_true(c->open);
+	w.a.port.other = NULL;
+	c = host_dial(&w.a, "beta:2888");
+	world_run(&w, 5 * ms);
+	w.a.port.other = &w.b.port;
+	world_run(&w, 200 * ms);
+	assert_false(c->open);
+	world_run(&w, 60 * ms);
+	assert_true(c->open);
+	world_close(&w);
+}
+
 /* A killed process says nothing. The one that comes back knows no connection and says so. */
 static void a_restart_resets_old_connections(void **state)
 {
@@ -643,6 +684,8 @@ int main(void)
 		cmocka_unit_test(the_port_is_shut_while_nobody_is_wanted),
 		cmocka_unit_test(a_stop_is_said),
 		cmocka_unit_test(as_many_as_there_may_be),
+		cmocka_unit_test(half_open_ones_leave_room),
+		cmocka_unit_test(a_lost_syn_does_not_cost_a_second),
 		cmocka_unit_test(a_restart_resets_old_connections),
 		cmocka_unit_test(silence_is_noticed),
 		cmocka_unit_test(bytes_before_the_end_are_offered),

@@ -144,7 +144,8 @@ static bool on_dial(void *ctx, struct quorum_conn *conn, struct zk_span address)
 	return true;
 }
 
-/* The dialled server answers. It is open for the dialler even when it is closed at once. */
+/* The dialled server answers. It is open for the dialler even when it is closed at once, but not
+ * when nobody is wanted. */
 static void answer_dial(struct qw *w, struct qw_pipe *p)
 {
 	struct qw_server *to = &w->server[p->to], *from = p->end[0].server;
@@ -152,7 +153,8 @@ static void answer_dial(struct qw *w, struct qw_pipe *p)
 
 	p->dialled = false;
 	from->poked = to->poked = true;
-	if (!to->up || w->cut[from->sid - 1][p->to] || w->cut[p->to][from->sid - 1]) {
+	if (!to->up || w->cut[from->sid - 1][p->to] || w->cut[p->to][from->sid - 1] ||
+	    !quorum_wants(to->q, p->port)) {
 		quorum_dialled(from->q, conn, NULL, w->now_ns);
 		free_pipe(p);
 		return;
