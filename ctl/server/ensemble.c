@@ -333,8 +333,20 @@ bool ensemble_has_work(const struct ensemble *e)
 	return quorum_rebuild_wanted(e->quorum) || say_waits(&e->say);
 }
 
+static bool ensemble_serves(const struct ensemble *e)
+{
+	/* partner: the leader core; it guards nothing */
+	uint64_t role = atomic_load_explicit(&e->view.role, memory_order_relaxed);
+
+	return role == ROLE_LEADING || role == ROLE_FOLLOWING || role == ROLE_OBSERVING;
+}
+
 enum zk_err ensemble_work(struct ensemble *e, struct state *s, bool (*stop)(void *ctx), void *ctx)
 {
 	say_flush(&e->say);
+	if (s->snap_when_serving && ensemble_serves(e)) {
+		s->snap_when_serving = false;
+		snapshotter_ask(&s->snap);
+	}
 	return quorum_rebuild_wanted(e->quorum) ? ensemble_rebuild(e, s, stop, ctx) : ZK_EOK;
 }

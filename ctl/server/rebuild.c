@@ -23,7 +23,8 @@ struct rebuild {
 	struct zk_mem mem;
 	bool (*stop)(void *ctx);
 	void *ctx;
-	bool done; /* what was asked for */
+	bool done;     /* what was asked for */
+	uint64_t zxid; /* then: what will be loaded */
 };
 
 static unsigned poll_peer(struct ensemble *e)
@@ -71,6 +72,7 @@ static void cut_log(struct rebuild *r)
 		 (unsigned long long)tr.zxid, (unsigned long long)tr.cut_bytes, tr.logs,
 		 tr.snapshots);
 	r->done = true;
+	r->zxid = tr.zxid; /* below what was asked for where that only begins an epoch */
 }
 
 /* ---- SNAP ---- */
@@ -125,7 +127,9 @@ static void receive(struct rebuild *r)
 	else
 		log_line(LOG_ERROR, "snapshot=not-received zxid=0x%llx reason=\"%s\"",
 			 (unsigned long long)r->what.zxid, sr.why[0] ? sr.why : zk_err_text(err));
-	r->done = err == ZK_EOK;
+	/* an error behind the point of no return: recovery finishes it */
+	r->done = err == ZK_EOK || sr.replaced.found;
+	r->zxid = r->what.zxid;
 	snap_receive_end(&sr);
 }
 
@@ -156,7 +160,9 @@ static enum zk_err serve_again(struct rebuild *r, struct state *s)
 		err = ensemble_bind(r->e, s);
 	}
 	if (err == ZK_EOK) {
-		quorum_rebuilt(r->e->quorum, zxid, r->done && zxid == r->what.zxid, eal_now_ns());
+		quorum_rebuilt(r->e->quorum, zxid, r->done && zxid == r->zxid, eal_now_ns());
+		/* an Apache leader's snapshot is right only with what follows it */
+		s->snap_when_serving = r->what.kind == QUORUM_REBUILD_SNAP;
 		err = state_start(s);
 	}
 	if (err != ZK_EOK)

@@ -365,13 +365,14 @@ static int run(struct server *s)
 
 int server_run(const struct config *conf, const struct config_cpus *cpus)
 {
-	struct server *s = calloc(1, sizeof(*s));
+	struct server *s = aligned_alloc(_Alignof(struct server), sizeof(*s));
 	int code;
 
 	if (!s) {
 		fprintf(stderr, "zokord: out of memory\n");
 		return 1;
 	}
+	memset(s, 0, sizeof(*s));
 	s->conf = conf;
 	s->env.conf = conf;
 	s->env.cpus = cpus;

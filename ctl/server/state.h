@@ -38,7 +38,8 @@ struct state {
 	struct srv_shared *shared;
 	struct snapshotter snap;
 	struct disk_posix snap_disk;
-	bool snap_due; /* the disk has no snapshot of what was loaded */
+	bool snap_due;          /* the disk has no snapshot of what was loaded */
+	bool snap_when_serving; /* ... worth keeping */
 	struct loop *loop;
 	struct logwriter log;
 	bool logging, reclaiming, running;
