@@ -11,6 +11,7 @@
 #   mixed    each role killed under load, DIFF, TRUNC and SNAP forced, sync, sessions that move
 #   faults   kill -9, SIGSTOP, partitions, lost frames, a slow disk under clients whose record is judged
 #   chase    the next server is killed the moment the last one serves again
+#   roles    words and connections of every role, read-only mode
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -80,6 +81,10 @@ run_mixed() {
 		case_of "mixed $k" 400 mixed.py --kinds "$k" --observer "${k%%,*}" --seed "$seed"
 	done
 }
+run_roles() {
+	local k=${kinds:-zokor,zokor,zokor}
+	case_of "roles $k" 200 roles.py --kinds "$k"
+}
 run_rolling() {
 	local pair=${kinds:-apache,zokor}
 	case_of "rolling $pair" 300 rolling.py --kinds "$pair" --seed "$seed"
@@ -101,7 +106,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed rolling faults chase)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }
