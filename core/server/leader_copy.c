@@ -56,7 +56,7 @@ void leader_copies_session_gone(struct leader *l, const struct session *e)
 		return;
 	i = session_record(&l->sessions, e);
 	while ((at = at->next) != &l->copies) {
-		struct leader_copy *c = (void *)((char *)at - offsetof(struct leader_copy, link));
+		struct leader_copy *c = zk_container_of(at, struct leader_copy, link);
 
 		if (i >= c->next && i < c->end)
 			copy(c, e);

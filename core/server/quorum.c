@@ -160,6 +160,7 @@ struct quorum_conn *quorum_accepted(struct quorum *q, enum quorum_port port, voi
 	struct quorum_conn *c = NULL;
 
 	clock(q, now_ns);
+	q->work++;
 	if (make_room(q, port))
 		c = port == QUORUM_PORT_ELECTION ? quorum_peers_accepted(q, transport)
 						 : quorum_links_accepted(q, transport);
@@ -351,17 +352,19 @@ static void read_only(struct quorum *q)
 	    q->now_ns - q->looking_ns < wait_ms * ms_ns)
 		return;
 	q->read_only = true;
+	q->work++;
 	quorum_say(q, "quorum: serving reads only");
 	leader_role_set(q->bind.leader, ROLE_READONLY, q->z.current_epoch, q->now_ns);
 }
 
 unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms)
 {
+	unsigned before = q->work;
+
 	if (!q->bound)
 		return 0;
 	clock(q, now_ns);
 	q->wall_ms = wall_ms;
-	q->work = 0;
 	if (q->started) {
 		answers(q);
 		durable(q);
@@ -379,8 +382,11 @@ unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms)
 	}
 	if (q->broken || q->pong_due)
 		quorum_settle(q);
-	quorum_view_update(q);
-	return q->work;
+	/* what the connections and the machine did between the rounds counts too */
+	if (q->shown != q->work)
+		quorum_view_update(q);
+	q->shown = q->work;
+	return q->work - before;
 }
 
 static bool urgent(const struct quorum *q)

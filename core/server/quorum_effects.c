@@ -181,7 +181,9 @@ void quorum_drain(struct quorum *q)
 static void pong(struct quorum *q)
 {
 	struct zab_packet p = {.type = ZAB_PING, .zxid = q->pong_zxid};
-	struct jute_out out = jute_out_of(q->pong, QUORUM_TOUCHES_MAX);
+	uint32_t max = q->conf.zab.data_max; /* the leader's, too */
+	struct jute_out out =
+		jute_out_of(q->pong, max < QUORUM_TOUCHES_MAX ? max : QUORUM_TOUCHES_MAX);
 
 	if (!q->pong_built) {
 		leader_touched(q->bind.leader, &out);

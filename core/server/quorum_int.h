@@ -97,11 +97,12 @@ struct quorum {
 	bool draining;
 	uint64_t now_ns;
 	int64_t wall_ms;
-	unsigned work;
+	unsigned work, shown; /* done; ... when the view was last filled */
 	struct quorum_conn conn[QUORUM_CONNS_MAX];
 	struct quorum_conn *reading; /* its bytes are in use */
 	unsigned again, broken;      /* how many connections say so */
 	struct quorum_conn *link[ZAB_LINKS_MAX];
+	uint64_t links; /* those that have a connection */
 	uint32_t generation[ZAB_LINKS_MAX];
 	struct quorum_conn *peer[PEER_LINKS_MAX];
 	struct quorum_dial dial;

@@ -16,6 +16,7 @@ void quorum_link_open(struct quorum *q, uint32_t link, struct quorum_conn *c)
 	c->state = QUORUM_CONN_OPEN;
 	c->link = link;
 	q->link[link] = c;
+	q->links |= UINT64_C(1) << link;
 	q->generation[link]++;
 }
 
@@ -24,6 +25,7 @@ struct quorum_conn *quorum_link_detach(struct quorum *q, uint32_t link)
 	struct quorum_conn *c = q->link[link];
 
 	q->link[link] = NULL;
+	q->links &= ~(UINT64_C(1) << link);
 	quorum_feed_cancel(q, link);
 	quorum_snap_cancel(q, link);
 	return c;
@@ -78,7 +80,8 @@ void quorum_links_room(struct quorum *q)
 {
 	size_t much = q->conf.net.send_bytes / 4;
 
-	for (uint32_t i = 0; i < ZAB_LINKS_MAX && !quorum_halted(q); i++) {
+	for (uint64_t left = q->links; left && !quorum_halted(q); left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
 		const struct quorum_conn *c = q->link[i];
 
 		if (!c || c->broken || q->z.link[i].state == ZAB_LINK_NONE ||

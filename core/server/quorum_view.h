@@ -26,7 +26,7 @@ enum quorum_peer_state {
 	X(synced_followers, "leader")                                                              \
 	X(synced_non_voters, "leader")                                                             \
 	X(synced_observers, "leader")                                                              \
-	X(pending_syncs, "leader: syncs that wait for a commit; learner: for their answer")        \
+	X(pending_syncs, "leader: answers to learners that wait for a commit")                     \
 	X(proposals, "leader")                                                                     \
 	X(proposal_last_bytes, "size of the last proposal; UINT64_MAX: none yet")                  \
 	X(proposal_min_bytes, "")                                                                  \

@@ -255,6 +255,56 @@ static void half_a_reader(void **state)
 	qw_close(w);
 }
 
+/* Clients' writes come before a snapshot: when memory gets short the learner has to come again. */
+static void short_of_memory(void **state)
+{
+	static char data[4000];
+	struct qw *w = qw_open(three, 3);
+	uint64_t session;
+	unsigned leader;
+	char path[32];
+
+	(void)state;
+	memset(data, 'x', sizeof(data) - 1);
+	w->history = 32;
+	w->send_bytes = 1000;
+	w->tree_limit = 8 << 20;
+	leader = miss(w, 100, &session);
+	w->server[leader].no_files = true;
+	w->server[0].keep_stream = true;
+	qw_boot(w, 0);
+	for (unsigned n = 0; n < 5000 && !quorum_rebuild_wanted(w->server[0].q); n++)
+		qw_step(w);
+	for (unsigned n = 0; n < 2000 && !qw_said(w, leader, "memory is short"); n++) {
+		snprintf(path, sizeof(path), "/fat%u", n);
+		assert_int_equal(qw_call(w, leader, 1, session, ZK_OP_CREATE,
+					 req_create(path, data, NULL, 0)),
+				 ZK_EOK);
+	}
+	assert_true(qw_said(w, leader, "memory is short"));
+	w->server[0].keep_stream = false;
+	assert_int_equal(qw_settled(w), leader);
+	qw_equal(w);
+	assert_int_equal(w->server[0].snaps, 1);
+	qw_close(w);
+}
+
+/* The first address of the leader is nobody's, the second one's server is down. */
+static void several_addresses(void **state)
+{
+	struct qw *w = qw_open("server.1=h1:1:2\nserver.2=h2:1:2\n"
+			       "server.3=h9:1:2|h4:1:2|h3:1:2\n",
+			       4);
+	uint64_t s;
+
+	(void)state;
+	assert_int_equal(start(w, 3), 2);
+	s = qw_session(w, 0, 1);
+	qw_fill(w, 0, s, "/a", 10);
+	qw_equal(w);
+	qw_close(w);
+}
+
 static void observers(void **state)
 {
 	struct qw *w = qw_open(observed, 4);
@@ -279,11 +329,12 @@ static void observers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(from_memory),    cmocka_unit_test(from_files),
-		cmocka_unit_test(with_the_tree),  cmocka_unit_test(with_the_tree_dribbled),
-		cmocka_unit_test(trees_for_many), cmocka_unit_test(cut_off),
-		cmocka_unit_test(left_behind),    cmocka_unit_test(half_a_tree),
-		cmocka_unit_test(half_a_reader),  cmocka_unit_test(observers),
+		cmocka_unit_test(from_memory),     cmocka_unit_test(from_files),
+		cmocka_unit_test(with_the_tree),   cmocka_unit_test(with_the_tree_dribbled),
+		cmocka_unit_test(trees_for_many),  cmocka_unit_test(cut_off),
+		cmocka_unit_test(left_behind),     cmocka_unit_test(half_a_tree),
+		cmocka_unit_test(half_a_reader),   cmocka_unit_test(observers),
+		cmocka_unit_test(short_of_memory), cmocka_unit_test(several_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,6 +422,7 @@ static void start_machine(struct qw_server *s)
 			       .server_id = (uint8_t)s->sid,
 			       .now_ns = s->w->now_ns,
 			       .digest = true,
+			       .tree_limit = s->w->tree_limit,
 			       .restore = restore,
 			       .restore_ctx = s,
 			       .restored = s->session};
@@ -437,6 +438,15 @@ static void start_machine(struct qw_server *s)
 }
 
 /* ---- life ---- */
+
+static void stream_drop(struct qw_server *s)
+{
+	free(s->stream);
+	s->stream = NULL;
+	s->stream_n = s->stream_cap = 0;
+	s->stream_end = false;
+	snap_reader_init_stream(&s->reader, QW_DATA_MAX);
+}
 
 static void on_say(void *ctx, const char *line)
 {
@@ -472,6 +482,7 @@ void qw_boot(struct qw *w, unsigned i)
 	c.address = zk_span_str(s->address);
 	c.zab.observer = w->members.server[i].observer;
 	zk_mem_init_heap(&s->mem, 0);
+	stream_drop(s);
 	s->epochs = 0;
 	memset(s->feed, 0, sizeof(s->feed));
 	memset(&s->view, 0, sizeof(s->view));
@@ -506,9 +517,7 @@ void qw_kill(struct qw *w, unsigned i)
 	}
 	lead_close(s->d);
 	quorum_free(s->q);
-	free(s->stream);
-	s->stream = NULL;
-	s->stream_n = 0;
+	stream_drop(s);
 	assert_int_equal(s->mem.used_bytes, 0);
 }
 
@@ -547,32 +556,32 @@ void qw_close(struct qw *w)
 
 /* ---- rebuild: what the main thread does ---- */
 
-/* Is the whole stream there? */
-static bool snapshot_whole(struct qw_server *s)
+/* @return bytes of the whole stream, 0: not known yet. */
+static size_t stream_bytes(struct qw_server *s)
 {
 	static const uint8_t end[] = {0,   0,   0,   10,  'B', 'e', 'n',
 				      'W', 'a', 's', 'H', 'e', 'r', 'e'};
-	struct snap_reader r;
+	struct snap_reader *r = &s->reader;
+	enum snap_step step = SNAP_NODE;
 	struct snap_item it;
-	enum snap_step step;
 
-	snap_reader_init_stream(&r, QW_DATA_MAX);
-	do
-		step = snap_next(&r, zk_span_of(s->stream + r.at, s->stream_n - r.at), false, &it);
-	while (step != SNAP_END && step != SNAP_MORE && step != SNAP_BAD);
-	assert_int_not_equal(step, SNAP_BAD);
-	if (step == SNAP_MORE || s->stream_n < r.at + sizeof(end))
-		return false;
-	assert_memory_equal(s->stream + r.at, end, sizeof(end));
-	assert_int_equal(s->stream_n, r.at + sizeof(end));
-	return true;
+	while (!s->stream_end && step != SNAP_MORE) {
+		step = snap_next(r, zk_span_of(s->stream + r->at, s->stream_n - r->at), false, &it);
+		assert_int_not_equal(step, SNAP_BAD);
+		s->stream_end = step == SNAP_END;
+	}
+	if (!s->stream_end || s->stream_n < r->at + sizeof(end))
+		return 0;
+	assert_memory_equal(s->stream + r->at, end, sizeof(end));
+	return r->at + sizeof(end);
 }
 
-/* A byte at a time, so that nothing behind the tree is taken. @return ZK_EAGAIN: not all of it. */
+/* Nothing behind the tree is taken. @return ZK_EAGAIN: not all of it is there. */
 static enum zk_err receive(struct qw_server *s)
 {
 	struct zk_span w;
 	enum zk_err err;
+	size_t all;
 
 	for (;;) {
 		err = s->keep_stream ? ZK_EAGAIN : quorum_rebuild_peek(s->q, &w);
@@ -580,11 +589,18 @@ static enum zk_err receive(struct qw_server *s)
 			return err;
 		if (!w.n)
 			return ZK_EAGAIN;
-		s->stream = realloc(s->stream, s->stream_n + 1);
-		s->stream[s->stream_n++] = w.p[0];
-		quorum_rebuild_take(s->q, 1);
-		if (w.p[0] == 'e' && snapshot_whole(s))
-			return ZK_EOK;
+		if (s->stream_n + w.n > s->stream_cap) {
+			s->stream_cap = 2 * (s->stream_n + w.n);
+			s->stream = realloc(s->stream, s->stream_cap);
+		}
+		memcpy(s->stream + s->stream_n, w.p, w.n);
+		s->stream_n += w.n;
+		all = stream_bytes(s);
+		quorum_rebuild_take(s->q, all ? w.n - (s->stream_n - all) : w.n);
+		if (!all)
+			continue;
+		s->stream_n = all;
+		return ZK_EOK;
 	}
 }
 
@@ -628,9 +644,7 @@ static void rebuild(struct qw *w, struct qw_server *s)
 		s->disk.snap_zxid = r.zxid;
 		s->stream = NULL;
 	}
-	free(s->stream);
-	s->stream = NULL;
-	s->stream_n = 0;
+	stream_drop(s);
 	start_machine(s);
 	quorum_rebuilt(s->q, tree_last_zxid(s->d->tree), err == ZK_EOK, w->now_ns);
 }

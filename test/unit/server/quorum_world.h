@@ -81,7 +81,9 @@ struct qw_server {
 	uint64_t truncates, snaps, feeds; /* done; begun */
 	/* a SNAP that comes in */
 	uint8_t *stream;
-	size_t stream_n;
+	size_t stream_n, stream_cap;
+	struct snap_reader reader;
+	bool stream_end;  /* the tree is whole */
 	bool keep_stream; /* let nothing of it in */
 	char line[QW_LINES][200];
 	unsigned lines;
@@ -96,6 +98,7 @@ struct qw {
 	uint32_t history;  /* entries; 0 = 256 */
 	bool cut[QW_SERVERS][QW_SERVERS];
 	bool read_only;
+	size_t tree_limit;
 	bool lazy; /* a round only when something has happened or quorum_next_ns() says so */
 	struct qw_pipe pipe[QW_PIPES];
 	struct qw_server server[QW_SERVERS];
