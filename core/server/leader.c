@@ -131,6 +131,9 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 			  .xid = r->xid,
 			  .op = r->op};
 	struct jute_in in = jute_in_of(msg_request_body(r));
+	/* A leader with a slow disk applies later than its followers, which may have answered
+	 * already: a sync goes behind all that was proposed. */
+	bool waits = l->conf.quorum && r->op == ZK_OP_SYNC && l->head < l->tail;
 
 	jute_bytes(&in);
 	e.bytes = zk_span_of(msg_request_body(r).p,
@@ -143,7 +146,7 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 		e.err = ZK_SYSTEMERROR;
 	if (e.err != ZK_EOK)
 		e.bytes = (struct zk_span){NULL, 0};
-	if (s->last_seq < l->head)
+	if (s->last_seq < l->head && !waits)
 		return leader_answer(l, &e) ? ZK_EOK : ZK_EAGAIN;
 	if (l->refusing)
 		return leader_turn_away(l, &r->h, r->session) ? ZK_EOK : ZK_EAGAIN;

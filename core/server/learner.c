@@ -407,7 +407,8 @@ static bool apply_next(struct leader *l)
 	zk_assert(txn_read(txn, &t) == ZK_EOK && t.header.zxid == zxid);
 	s = session_find(&l->sessions, t.header.client);
 	if (waiter(l, s, &t))
-		done = s->opening ? apply_open(l, s, &t, txn.n) : apply_reply(l, s, &t, txn.n);
+		done = t.op.type == ZK_OP_CREATE_SESSION ? apply_open(l, s, &t, txn.n)
+							 : apply_reply(l, s, &t, txn.n);
 	else if (t.op.type == ZK_OP_CREATE_SESSION)
 		done = apply_created(l, s, &t, txn.n);
 	else if (t.op.type == ZK_OP_CLOSE_SESSION)

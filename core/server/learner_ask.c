@@ -114,7 +114,7 @@ static enum zk_err on_request(struct leader *l, const struct msg_request *r, siz
 	enum zk_err err;
 
 	zk_assert(sizeof(*r) + (size_t)r->ids_bytes + (r->body_apart ? 0 : r->body_bytes) <= n);
-	if (!s || s->opening || (s->owner.set && !leader_is_owner(s, &r->h))) {
+	if (!s || (s->owner.set && !leader_is_owner(s, &r->h))) {
 		leader_inc(&l->count.dropped);
 		return ZK_EOK;
 	}
