@@ -3,7 +3,7 @@
 
 #include "core/base/assert.h"
 
-enum { RESEND_MIN_MS = 200, RESEND_MAX_MS = 60000, SETTLE_MS = 200 };
+enum { RESEND_MIN_MS = 200, RESEND_MAX_MS = 2000, SETTLE_MS = 200 };
 
 static const uint64_t ms_ns = 1000000;
 

@@ -34,7 +34,7 @@ struct elect_conf {
 	const struct zab_members *now;  /* the active configuration; borrowed */
 	const struct zab_members *next; /* the last one seen, when it is newer; else NULL */
 	uint32_t resend_min_ms;         /* fastleader.minNotificationInterval; 0 = 200 */
-	uint32_t resend_max_ms;         /* fastleader.maxNotificationInterval; 0 = 60000 */
+	uint32_t resend_max_ms;         /* fastleader.maxNotificationInterval; 0 = 2000 */
 	uint32_t settle_ms;             /* how long to wait for a better vote; 0 = 200 */
 	uint32_t settle_fast_ms; /* ... when all that have not agreed are absent; 0 = settle_ms */
 	struct elect_io io;

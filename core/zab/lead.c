@@ -99,6 +99,7 @@ static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 	if (z->conf.heartbeat_ms && zab_beat_get(p->data, ZAB_INFO_BYTES, &beat))
 		l->beat = zab_beat_agree(zab_own_beat(z), beat);
 	l->state = ZAB_LINK_EPOCH;
+	z->lookers &= ~place_of(l);
 	if (z->phase == ZAB_PHASE_DISCOVERY) {
 		if (zab_epoch_of(p->zxid) >= z->epoch)
 			z->epoch = zab_epoch_of(p->zxid) + 1;

@@ -85,6 +85,7 @@ void zab_close_link(struct zab *z, uint32_t link)
 static void begin_role(struct zab *z)
 {
 	z->role = z->elect.state;
+	z->lookers = 0;
 	z->count.elections++;
 	if (z->role == ZAB_LEADING)
 		zab_lead_begin(z);
@@ -189,6 +190,22 @@ static void leave(struct zab *z)
 	try_to_look(z);
 }
 
+/* The election is over, its leader not there yet, and so many look for another one by now that it
+ * will never be: no use in waiting for initLimit. */
+static void heed(struct zab *z, int64_t from, const struct zab_notification *n)
+{
+	const struct zab_members *m = z->conf.now;
+	bool waits = z->phase == ZAB_PHASE_DIALLING || z->phase == ZAB_PHASE_INFO ||
+		     (z->role == ZAB_LEADING && z->phase < ZAB_PHASE_SERVING);
+
+	if (!waits || n->state != ZAB_LOOKING || n->round <= z->elect.current.round ||
+	    !zab_members_votes(m, from))
+		return;
+	z->lookers |= UINT64_C(1) << zab_members_find(m, from);
+	if (!zab_members_quorum(m, m->voters & ~z->lookers))
+		zab_lose_role(z);
+}
+
 void zab_notified(struct zab *z, int64_t from, const struct zab_notification *n, uint64_t now_ns)
 {
 	enter(z, now_ns);
@@ -196,6 +213,8 @@ void zab_notified(struct zab *z, int64_t from, const struct zab_notification *n,
 		return;
 	if (elect_receive(&z->elect, from, n, now_ns))
 		begin_role(z);
+	else if (z->role != ZAB_LOOKING)
+		heed(z, from, n);
 	leave(z);
 }
 

@@ -178,6 +178,7 @@ struct zab {
 	bool more;                       /* there was no room for all effects */
 	uint64_t durable;                /* zxid */
 	uint64_t connected, acked_epoch; /* leader: masks of conf.now */
+	uint64_t lookers;                /* who looks for a leader again, in a later round */
 	uint64_t newleader_zxid;         /* learner: what must be durable before its ACK */
 	uint64_t ack_sent;               /* learner */
 	bool uptodate_ack_due;           /* learner */

@@ -10,6 +10,7 @@ enum {
 	ZAB_EFFECTS_SPARE = 256, /* kept free for what is not PROPOSAL and COMMIT */
 	ZAB_DIAL_TRIES = 8,      /* waits of 10 ms doubling to 200: 0.9 s in all */
 	ZAB_DIAL_AGAIN_MS = 10,
+	ZAB_DIAL_SILENCES = 6, /* with heartbeats: this often their time-out for all tries */
 	ZAB_DIAL_AGAIN_MAX_MS = 200
 };
 

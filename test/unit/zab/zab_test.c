@@ -689,6 +689,62 @@ static void leader_is_not_there_yet(void **state)
 	done();
 }
 
+static void looks_again(int64_t from)
+{
+	struct zab_notification n = {.state = ZAB_LOOKING,
+				     .leader = from,
+				     .round = f.z.elect.current.round + 1,
+				     .version = 2};
+
+	zab_notified(&f.z, from, &n, f.now_ns);
+	drain();
+}
+
+/* Nobody waits until initLimit for a leader, or for learners, when a quorum has gone on. */
+static void the_others_have_gone_on(void **state)
+{
+	(void)state;
+	boot(1, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	looks_again(2);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	looks_again(2); /* the same again */
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	looks_again(3);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	boot(3, epoch1 + 9, 1);
+	notify(1, 3, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	looks_again(1);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	looks_again(2);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	serve(epoch1 + 9); /* who serves goes by who follows */
+	looks_again(1);
+	looks_again(2);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+	done();
+}
+
+/* A leader that cannot be dialled is given up early when others are quick too. */
+static void dial_into_the_void(void **state)
+{
+	(void)state;
+	own_beat = (struct zab_beat){10, 50};
+	boot(1, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	pass(1299);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(1301);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
 /* The last zxid of an epoch: once it is decided and everybody knows, a new epoch; not later. */
 static void epoch_used_up(void **state)
 {
@@ -784,6 +840,8 @@ int main(void)
 		cmocka_unit_test(silent_followers),
 		cmocka_unit_test(apache_learner_sees_apache),
 		cmocka_unit_test(leader_is_not_there_yet),
+		cmocka_unit_test(the_others_have_gone_on),
+		cmocka_unit_test(dial_into_the_void),
 		cmocka_unit_test(epoch_used_up),
 		cmocka_unit_test(replayed_history),
 	};
