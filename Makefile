@@ -71,7 +71,8 @@ help:
 	@echo 'make test-crash      kill -9, full and slow disks, files moved between both kinds of server (root)'
 	@echo 'make test-ensemble   ensembles of zokord and Apache ZooKeeper: kills, partitions, migration (root)'
 	@echo 'make sim SEEDS=n FROM=s    simulators: TCP, log on a failing disk, ensembles'
-	@echo 'make soak-sim        100,000 seeds of the ensemble simulator: hours'
+	@echo 'make sim-ensembles SEEDS=n FROM=s    only the last, and the whole stack'
+	@echo 'make soak-sim        100,000 seeds of each of these: hours'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'
 	@echo 'make tsan            core and rings under the thread sanitizer'
 	@echo 'make lint arch tidy  style, house plan, repository rules'
@@ -172,9 +173,13 @@ FROM ?= 1
 sim: $(filter $(BUILD)/test/sim/%,$(UNIT_BIN))
 	@SEEDS=$(SEEDS) FROM=$(FROM) test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
 
-.PHONY: soak-sim
-soak-sim: $(BUILD)/test/sim/zab_test
-	SEEDS=100000 $<
+# Those of whole ensembles: core/zab alone, and the whole stack.
+ENSEMBLE_SIMS := $(BUILD)/test/sim/zab_test $(BUILD)/test/sim/cluster_test
+.PHONY: sim-ensembles soak-sim
+sim-ensembles: $(ENSEMBLE_SIMS)
+	@SEEDS=$(SEEDS) FROM=$(FROM) test/run.sh $(foreach t,$^,$(patsubst $(BUILD)/test/%,%,$(t))=$(t))
+soak-sim: $(ENSEMBLE_SIMS)
+	for t in $^; do SEEDS=100000 $$t || exit 1; done
 
 # The thread sanitizer sees what runs on several threads: the rings and the tree.
 TSAN_TESTS := unit/base/ring_test unit/base/metric_test unit/server/throttle_test unit/tree/torture_test unit/tree/snap_torture_test
