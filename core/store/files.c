@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/store/files.h"
 
-enum { FIRST = 64 };
+enum { FIRST = 64, BACK_BYTES = 64 << 10 };
 
 struct taking {
 	struct store_files *fs;
@@ -63,4 +63,26 @@ void store_files_free(struct store_files *fs)
 		zk_mem_free(fs->mem, fs->v, fs->max * sizeof(*fs->v));
 	fs->v = NULL;
 	fs->n = fs->max = 0;
+}
+
+enum zk_err store_bytes_used(struct disk *d, int file, uint64_t *end)
+{
+	uint8_t buf[BACK_BYTES];
+	uint64_t size = 0;
+	enum zk_err err = disk_size(d, file, &size);
+
+	while (err == ZK_EOK && size > 0) {
+		size_t n = size < sizeof(buf) ? (size_t)size : sizeof(buf), got = 0;
+
+		err = disk_read(d, file, size - n, buf, n, &got);
+		size -= n;
+		while (got > 0 && buf[got - 1] == 0)
+			got--;
+		if (got > 0) {
+			size += got;
+			break;
+		}
+	}
+	*end = size;
+	return err;
 }

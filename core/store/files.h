@@ -26,4 +26,8 @@ ZK_MUST_USE enum zk_err store_files_list(struct store_files *fs, struct zk_mem *
 					 enum disk_dir dir, enum store_kind kind);
 void store_files_free(struct store_files *fs);
 
+/** Where the zeros at the end of @p file begin: its size when there are none. Any thread that may
+ * block; bound: the zeros. @return ZK_EOK with *end, or an error of the disk. */
+ZK_MUST_USE enum zk_err store_bytes_used(struct disk *d, int file, uint64_t *end);
+
 #endif

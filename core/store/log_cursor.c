@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { WINDOW_FIRST = 1 << 20, BACK_BYTES = 64 << 10 };
+enum { WINDOW_FIRST = 1 << 20 };
 
 static enum zk_err disk_failed(struct log_cursor *c, const char *name, enum zk_err err)
 {
@@ -232,32 +232,12 @@ enum zk_err log_cursor_next(struct log_cursor *c, struct txnlog_item *out)
 
 enum zk_err log_cursor_used(struct log_cursor *c, size_t at, uint64_t *end)
 {
-	static const uint8_t zeros[BACK_BYTES];
-	uint8_t buf[BACK_BYTES];
-	uint64_t size = 0;
 	int file;
 	enum zk_err err = disk_open(c->disk, DISK_LOG, name_of(c, at), DISK_READ, &file);
 
-	if (err != ZK_EOK)
-		return disk_failed(c, name_of(c, at), err);
-	err = disk_size(c->disk, file, &size);
-	while (err == ZK_EOK && size > 0) {
-		size_t n = size < sizeof(buf) ? (size_t)size : sizeof(buf), got = 0;
-
-		err = disk_read(c->disk, file, size - n, buf, n, &got);
-		if (err != ZK_EOK)
-			break;
-		if (memcmp(buf, zeros, got) != 0) {
-			size -= n - got;
-			while (buf[got - 1] == 0) {
-				got--;
-				size--;
-			}
-			break;
-		}
-		size -= n;
+	if (err == ZK_EOK) {
+		err = store_bytes_used(c->disk, file, end);
+		disk_close(c->disk, file);
 	}
-	disk_close(c->disk, file);
-	*end = size;
 	return err == ZK_EOK ? ZK_EOK : disk_failed(c, name_of(c, at), err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replay (FileTxnSnapLog.fastForwardFromEdits, FileTxnLog.FileTxnIterator). */
+#include "core/store/files.h"
 #include "core/store/flip.h"
 #include "core/store/recover_int.h"
 #include "core/store/sum.h"
@@ -208,6 +209,19 @@ static enum zk_err cut(struct replay *p, uint64_t at, const char *why)
 	return err == ZK_EOK ? ZK_EOK : disk_failed(p, err);
 }
 
+/* Padding that a server which was killed has left is room for others; where it is not all zeros it
+ * is left for whoever wants to know why. Nothing depends on it. */
+static enum zk_err trim(struct replay *p, uint64_t at)
+{
+	struct disk *d = p->r->conf->disk;
+	uint64_t used;
+	enum zk_err err = store_bytes_used(d, p->file, &used);
+
+	if (err == ZK_EOK && used <= at)
+		err = disk_truncate(d, p->file, at);
+	return err == ZK_EOK ? ZK_EOK : disk_failed(p, err);
+}
+
 /* The file was made and no more. */
 static enum zk_err away(struct replay *p, const char *why)
 {
@@ -305,6 +319,8 @@ static enum zk_err ended(struct replay *p, const struct txnlog_item *it)
 				    "wrong",
 				    recover_dir(p->r, DISK_LOG), p->f->text,
 				    (unsigned long long)it->at);
+	if (p->last_file && it->end == TXNLOG_END_PADDING)
+		return trim(p, it->at);
 	if (!text[it->end])
 		return ZK_EOK;
 	if (p->last_file)

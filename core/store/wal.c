@@ -25,9 +25,22 @@ enum zk_err wal_init(struct wal *w, const struct wal_conf *conf, uint64_t last_z
 	return ZK_EOK;
 }
 
+/* All of the segment is durable and no more will come: its padding may go. Nothing depends on it,
+ * so no error counts, and no sync is needed: after a crash it is there again, or a part of it. */
+static void segment_trim(struct wal *w)
+{
+	uint64_t end = w->durable.at ? w->durable.at : TXNLOG_HEADER_BYTES;
+
+	zk_assert(w->under_way == 0 && w->put.zxid == w->durable.zxid && w->part == 0);
+	if (w->size > end && disk_truncate(w->conf.disk, w->file, end) == ZK_EOK)
+		w->stats.trimmed_bytes += w->size - end;
+}
+
 void wal_fini(struct wal *w)
 {
 	zk_assert(w->under_way == 0);
+	if (w->open && w->state == WAL_GOOD && w->put.zxid == w->durable.zxid && w->part == 0)
+		segment_trim(w);
 	if (w->open)
 		disk_close(w->conf.disk, w->file);
 	w->open = false;
@@ -232,6 +245,7 @@ enum zk_err wal_put(struct wal *w, uint64_t zxid, struct zk_span txn)
 		if (w->open && w->roll) {
 			if (w->put.zxid != w->durable.zxid || w->under_way)
 				return ZK_EAGAIN; /* first all of the old one, then the new one */
+			segment_trim(w);
 			segment_end(w);
 		}
 		if (!w->open && segment_begin(w, zxid) != ZK_EOK)

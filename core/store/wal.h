@@ -13,7 +13,8 @@
  * after wal_init(), wal_retry() or a roll. It gets its name when its header is durable, and its
  * name is durable before a record is written into it; everything in the one before is durable by
  * then. So a record that a reader finds has nothing missing before it, whichever unsynced bytes a
- * crash takes.
+ * crash takes. The one before is cut at its end then, and so is the last one by wal_fini(): Apache
+ * leaves their padding.
  *
  * After a failure:
  *  - No room (ZK_EFULL from open, allocate, write): WAL_FULL. wal_retry() cuts the segment behind
@@ -65,6 +66,7 @@ struct wal_fault {
 struct wal_stats {
 	uint64_t txns, bytes, batches, syncs, segments, fulls;
 	uint64_t slow_syncs; /* longer than slow_ns */
+	uint64_t trimmed_bytes;
 	uint64_t sync_ns, sync_max_ns, sync_sum_ns;
 };
 

@@ -352,6 +352,33 @@ static void torn(void **state)
 	same_as_server(b);
 }
 
+/* A server that was killed leaves its padding; the last file loses it at the next start. */
+static void padding(void **state)
+{
+	struct bed *b = *state;
+	static uint8_t buf[FILE_MAX];
+	size_t n, first;
+
+	put_first(b);
+	first = put_log(b, 1, 30, 5000, NULL);
+	n = put_log(b, 31, b->d->log_n, 200000, NULL);
+	assert_int_equal(run(b), ZK_EOK);
+	same_as_server(b);
+	assert_string_equal(b->said, "");
+	assert_int_equal(get_file(b, DISK_LOG, "log.1", buf), first + 5000);
+	assert_int_equal(get_file(b, DISK_LOG, "log.1f", buf), n);
+	assert_int_equal(run(b), ZK_EOK);
+	same_as_server(b);
+	/* something behind zeros is left for whoever wants to know */
+	n = put_log(b, 31, b->d->log_n, 4096, NULL);
+	(void)get_file(b, DISK_LOG, "log.1f", buf);
+	buf[n + 3000] = 1;
+	put_file(b, DISK_LOG, "log.1f", buf, n + 4096);
+	assert_int_equal(run(b), ZK_EOK);
+	same_as_server(b);
+	assert_int_equal(get_file(b, DISK_LOG, "log.1f", buf), n + 4096);
+}
+
 static void holes(void **state)
 {
 	struct bed *b = *state;
@@ -674,6 +701,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_there, up, down),
 		cmocka_unit_test_setup_teardown(whole, up, down),
 		cmocka_unit_test_setup_teardown(torn, up, down),
+		cmocka_unit_test_setup_teardown(padding, up, down),
 		cmocka_unit_test_setup_teardown(holes, up, down),
 		cmocka_unit_test_setup_teardown(epochs, up, down),
 		cmocka_unit_test_setup_teardown(bad_snapshots, up, down),

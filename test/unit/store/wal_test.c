@@ -207,6 +207,55 @@ static void test_roll(void **state)
 	assert_int_equal(wal.stats.segments, 2);
 }
 
+/* A segment is cut at its end when the next one begins and when the log is closed, and only when
+ * all of it is durable. That the cut fails matters to nobody. */
+static void test_padding_goes(void **state)
+{
+	const uint64_t record = txnlog_record_bytes(50, false);
+	struct wal_conf c = conf();
+	uint64_t size;
+
+	(void)state;
+	assert_int_equal(wal_init(&wal, &c, 0), ZK_EOK);
+	put(1, 50);
+	put(2, 50);
+	wal_roll(&wal);
+	durable();
+	check_file("log.1", 1, 2, 50, &size);
+	assert_int_equal(size, 16 + PREALLOC); /* it is not known yet that no more comes */
+	put(3, 50);
+	check_file("log.1", 1, 2, 50, &size);
+	assert_int_equal(size, 16 + 2 * record);
+	durable();
+	wal_roll(&wal);
+	sim->fault_call = SIM_TRUNCATE;
+	sim->fault_at = sim->calls[SIM_TRUNCATE] + 1;
+	sim->fault_err = ZK_EIO;
+	put(4, 50);
+	assert_int_equal(sim->faults, 1);
+	durable();
+	check_file("log.3", 3, 3, 50, &size);
+	assert_int_equal(size, 16 + PREALLOC);
+	put(5, 50);
+	durable();
+	wal_fini(&wal);
+	check_file("log.4", 4, 5, 50, &size);
+	assert_int_equal(size, 16 + 2 * record);
+	assert_int_equal(wal.stats.trimmed_bytes, 2 * (PREALLOC - 2 * record));
+	sim_disk_crash(sim); /* cut or not, it reads the same */
+	check_file("log.1", 1, 2, 50, &size);
+	check_file("log.4", 4, 5, 50, &size);
+	/* what is not durable is not touched */
+	assert_int_equal(wal_init(&wal, &c, 5), ZK_EOK);
+	put(6, 50);
+	durable();
+	put(7, 50);
+	wal_fini(&wal);
+	check_file("log.6", 6, 6, 50, &size);
+	assert_int_equal(size, 16 + PREALLOC);
+	assert_int_equal(wal_init(&wal, &c, 6), ZK_EOK); /* for the teardown */
+}
+
 static void test_size_limit_rolls(void **state)
 {
 	struct wal_conf c = conf();
@@ -333,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_without_padding, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_file_is_appended_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_padding_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size_limit_rolls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_larger_than_all_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group_commit, setup, teardown),
