@@ -267,6 +267,9 @@ static void finish(struct recover *r)
 			    "the log does not reach zxid 0x%llx, where the snapshot's digest was "
 			    "taken",
 			    (unsigned long long)r->digest_zxid);
+	if (r->conf->config.p)
+		tree_load_config(r->tree, r->conf->config, r->conf->config_version,
+				 r->conf->wall_ms);
 	tree_load_close(r->tree);
 	tree_stats_get(r->tree, &st);
 	r->out->nodes = st.nodes;

@@ -63,6 +63,10 @@ struct recover_conf {
 	bool autocreate;     /* db.autocreate */
 	bool trust_gaps;     /* recovery.trustGaps */
 	bool last_zxid; /* serializeLastProcessedZxid.enabled, for the snapshot of a first start */
+	/* A member's configuration, for /zookeeper/config; {NULL, 0}: stands alone. Borrowed. */
+	struct zk_span config;
+	uint64_t config_version;
+	int64_t wall_ms; /* its time */
 	struct recover_pipe pipe;
 	void *ctx; /* of these: */
 	void (*say)(void *ctx, enum recover_level level, const char *line);

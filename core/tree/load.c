@@ -352,6 +352,24 @@ void tree_load_drop(struct tree *t)
 	t->load = NULL;
 }
 
+void tree_load_config(struct tree *t, struct zk_span text, uint64_t version, int64_t time_ms)
+{
+	const struct zk_span path = zk_span_str("/zookeeper/config");
+	bool settled = t->settled;
+
+	zk_assert(t->load);
+	t->settled = false; /* `version` is no zxid of the past */
+	tree_begin(t, version, time_ms);
+	if (tree_set_data(t, path, text, -1) == ZK_NONODE &&
+	    tree_create(t, path, text, (struct zk_span){NULL, 0}, 0, -1) == ZK_EOK) {
+		enum zk_err err = tree_set_data(t, path, text, -1);
+
+		zk_assert(err == ZK_EOK);
+	}
+	tree_end(t);
+	t->settled = settled;
+}
+
 void tree_load_close(struct tree *t)
 {
 	struct tree_load *l = t->load;

@@ -135,6 +135,20 @@ void recovery_metrics(struct recovery *r, struct metrics *m)
 	metrics_summary(m, "startup_txns_load_time", &r->txns_ms);
 }
 
+/* What /zookeeper/config shall say; in @p text, ZAB_CONFIG_MAX bytes. */
+static void member_config(struct recover_conf *rc, const struct config *c, uint8_t *text)
+{
+	struct jute_out out = jute_out_of(text, ZAB_CONFIG_MAX);
+	struct timespec ts;
+
+	zab_members_text(&c->quorum.members, &out);
+	zk_assert(!out.full); /* the quorum would have refused it */
+	clock_gettime(CLOCK_REALTIME, &ts);
+	rc->config = zk_span_of(text, jute_out_len(&out));
+	rc->config_version = c->quorum.members.version;
+	rc->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
 			 struct tree *tree, const struct recovery_hooks *hooks, char *why,
 			 size_t cap)
@@ -142,6 +156,7 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 	/* with log lines on the same terminal a bar is still worth having */
 	struct show show = {.bar = isatty(STDERR_FILENO) == 1, .hooks = hooks};
 	struct recovery_pipe pipe;
+	uint8_t config[ZAB_CONFIG_MAX];
 	uint64_t began = now_ms();
 	enum zk_err err;
 
@@ -164,7 +179,10 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 		.progress = progress,
 		.replayed = hooks->replayed ? replayed : NULL,
 	};
+	if (c->quorum.on)
+		member_config(&r->conf, c, config);
 	err = recover_run(&r->conf, &r->result);
+	r->conf.config = (struct zk_span){NULL, 0};
 	wipe(&show);
 	/* Logs without a snapshot would be refused at the next start. */
 	if (err == ZK_EOK && !r->result.snapshot[0])

@@ -283,6 +283,33 @@ static void nothing_there(void **state)
 	assert_false(exists(b, DISK_LOG_TOP, "initialize"));
 }
 
+/* A member of an ensemble says its configuration in /zookeeper/config, for itself. */
+static void member(void **state)
+{
+	struct bed *b = *state;
+	struct tree_ref ref;
+	struct zk_stat st;
+	uint64_t end = b->d->log_n, digest;
+
+	put_first(b);
+	tree_up(b, 0);
+	b->conf.config = zk_span_str("server.1=h:1:2:participant\nversion=0");
+	b->conf.wall_ms = 1234;
+	assert_int_equal(recover_run(&b->conf, &b->res), ZK_EOK);
+	assert_true(tree_last_zxid(b->tree) == b->res.zxid && end > 0);
+	assert_true(tree_find_newest(b->tree, zk_span_str("/zookeeper/config"), &ref));
+	tree_stat(ref, &st);
+	assert_int_equal(st.version, -1);
+	assert_int_equal(st.mzxid, 0);
+	assert_int_equal(st.mtime, 1234);
+	assert_int_equal(st.data_length, 36);
+	digest = tree_digest(b->tree);
+	tree_down(b);
+	tree_up(b, 0); /* it is no part of the state */
+	assert_int_equal(recover_run(&b->conf, &b->res), ZK_EOK);
+	assert_true(tree_digest(b->tree) == digest);
+}
+
 static void whole(void **state)
 {
 	struct bed *b = *state;
@@ -699,6 +726,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(first_start, up, down),
 		cmocka_unit_test_setup_teardown(nothing_there, up, down),
+		cmocka_unit_test_setup_teardown(member, up, down),
 		cmocka_unit_test_setup_teardown(whole, up, down),
 		cmocka_unit_test_setup_teardown(torn, up, down),
 		cmocka_unit_test_setup_teardown(padding, up, down),
