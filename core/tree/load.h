@@ -64,8 +64,9 @@ struct tree_owner_cursor {
 };
 bool tree_owner_next(const struct tree *t, struct tree_owner_cursor *c, uint64_t *session);
 
-/** Let /zookeeper/config say @p text, as of zxid @p version, with data version -1: every member sets
- * it for itself, with no transaction (ZKDatabase.initConfigInZKDatabase()). After the replay. */
+/** Let /zookeeper/config say @p text, as of zxid @p version, with data version -1: every member
+ * sets it for itself, with no transaction (ZKDatabase.initConfigInZKDatabase()). After the replay.
+ */
 void tree_load_config(struct tree *t, struct zk_span text, uint64_t version, int64_t time_ms);
 
 /** Nodes with a list that is still missing. */
