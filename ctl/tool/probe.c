@@ -75,6 +75,10 @@ bool probe_mode(const struct target *t, int ms, char *mode, size_t cap)
 	if (probe_word(t, "srvr", ms, text, sizeof(text)) < 0)
 		return false;
 	at = strstr(text, key);
+	if (!at && strstr(text, "not currently serving requests")) {
+		mode[0] = 0;
+		return true;
+	}
 	if (!at)
 		return false;
 	at += sizeof(key) - 1;

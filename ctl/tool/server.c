@@ -218,6 +218,10 @@ static int status(const struct target *t)
 		printf("Error contacting service. It is probably not running.\n");
 		return TOOL_FAILED;
 	}
+	if (!mode[0]) { /* where zkServer.sh says that it is probably not running */
+		printf("It runs, but is not currently serving requests: no quorum.\n");
+		return TOOL_FAILED;
+	}
 	printf("Mode: %s\n", mode);
 	return TOOL_OK;
 }

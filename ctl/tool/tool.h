@@ -31,7 +31,8 @@ int target_read(const char *config, struct target *t);
  *  @return bytes in @p out (terminated), or -1 when nobody answers. */
 ssize_t probe_word(const struct target *t, const char *word, int ms, char *out, size_t cap);
 
-/** The value behind "Mode: " in what `srvr` says; false when it cannot be had. */
+/** The value behind "Mode: " in what `srvr` says, "" of a server that looks for its leader; false
+ *  when nobody answers so. */
 bool probe_mode(const struct target *t, int ms, char *mode, size_t cap);
 
 /** `zokorctl server COMMAND CONFIG`. @return the exit code. */

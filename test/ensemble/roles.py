@@ -11,6 +11,7 @@ import argparse
 import logging
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -81,7 +82,21 @@ class Roles:
             member.conf["localSessionsEnabled"] = "false" if member.observer else "true"
         self.session = self.guest = None
 
+    def status(self, member, said, code):
+        """zokorctl server status"""
+        if member.kind == "zokor":
+            ctl = os.path.join(os.path.dirname(os.environ["ZOKORD"]), "zokorctl")
+            got = subprocess.run([ctl, "server", "status", member.log_name + ".cfg"],
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                 check=False)
+            same((got.stdout.splitlines()[-1], got.returncode), (said, code), "zokorctl's status")
+
     def begin(self):
+        first = self.lab[2]
+        first.spawn()
+        until(lambda: first.word("srvr", 0.2) == NOT_SERVING + "\n", "%s looks" % first, 20)
+        self.status(first, "It runs, but is not currently serving requests: no quorum.", 1)
+        first.kill()
         self.lab.begin()
         with zk.Conn(host=self.lab[2].address) as conn:
             same(conn.call(zk.CREATE, zk.create("/a", b"text")).err, 0, "create")
@@ -99,6 +114,7 @@ class Roles:
             wrong(not words["stat"].endswith("\n".join(words["srvr"].split("\n")[-3:])) and
                   mode != "leader", "stat of %s: %s", member, words["stat"])
             same(words["isro"], "rw", "isro of %s" % member)
+            self.status(member, "Mode: " + mode, 0)
             self.conf(member, words["conf"], read_only=False)
             self.mntr(member, mode, words["mntr"])
             self.dump(member, mode, words["dump"])
@@ -182,6 +198,7 @@ class Roles:
         text = member.word("srvr")
         wrong(not re.fullmatch(SRVR % ("READ-ONLY mode; serving only read-only clients\n",
                                        "read-only", ""), text), "srvr of %s: %s", member, text)
+        self.status(member, "Mode: read-only", 0)
         self.conf(member, member.word("conf"), read_only=True)
         self.mntr(member, "read-only", member.word("mntr"))
 
