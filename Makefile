@@ -70,6 +70,7 @@ help:
 	@echo 'make test-diff       the same requests to Apache ZooKeeper and to zokord, answers compared (root)'
 	@echo 'make test-crash      kill -9, full and slow disks, files moved between both kinds of server (root)'
 	@echo 'make test-ensemble   ensembles of zokord and Apache ZooKeeper: kills, partitions, migration (root)'
+	@echo 'make test-ensemble-long, soak-faults    all of it; ten minutes of faults, judged (root)'
 	@echo 'make sim SEEDS=n FROM=s    simulators: TCP, log on a failing disk, ensembles'
 	@echo 'make sim-ensembles SEEDS=n FROM=s    only the last, and the whole stack'
 	@echo 'make soak-sim        100,000 seeds of each of these: hours'

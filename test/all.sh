@@ -39,6 +39,7 @@ steps=(
 	"crash=$make test-crash"
 	"crash/both=env ROUNDS=20 test/crash/run.sh both loop"
 	"crash/apache=env ROUNDS=20 NODES=5000 test/crash/run.sh apache loop tamper exchange"
+	"ensemble=$make test-ensemble"
 	"clients/one-core=test/clients/run.sh zokor"
 	"clients/two-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1 test/clients/run.sh zokor"
 	"clients/four-cores=env ZOKOR_CONF_EXTRA=dp.cores=0,1,0,1 test/clients/run.sh zokor"

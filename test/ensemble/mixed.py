@@ -21,14 +21,17 @@ from steps import run
 import zkwire as zk
 
 MAYFLY_MS = 3000
-FEW, MANY = 100, 700    # transactions: the leader remembers 500
+FEW, MANY = 100, 700    # transactions: an Apache leader remembers 500
+BYTES = 16384           # of each: a zokor leader remembers so many bytes, no less than 500
+HISTORY = 8 << 20
+BALLAST = 40            # nodes of half a megabyte
 
 
 class Mixed:
     def __init__(self, args):
         self.lab = Lab(args.directory, args.kinds.split(","),
                        args.observer.split(",") if args.observer else (),
-                       {"snapshotSizeFactor": args.factor, "snapCount": 100000})
+                       {"snapshotSizeFactor": args.factor, "snapCount": 100000, "zab.historyBytes": HISTORY})
         self.site = Site(self.lab, args.seed)
         self.voters = [m for m in self.lab.members if not m.observer]
         self.wanted = self.voters[-1]
@@ -122,7 +125,7 @@ class Mixed:
         """That many transactions."""
         with self.site.conn(self.lab.settled()) as conn:
             first = conn.xid + 1
-            conn.send(b"".join(zk.request(first + i, zk.SET_DATA, zk.set_data("/shared", b"%d" % i))
+            conn.send(b"".join(zk.request(first + i, zk.SET_DATA, zk.set_data("/shared", b"%d" % i + bytes(BYTES)))
                                for i in range(count)))
             conn.xid += count
             for i in range(count):
@@ -170,15 +173,27 @@ class Mixed:
                          for count, wipe in ((FEW, True), (MANY, False)))
 
     def diff_files(self):
-        """As far behind, when the leader may send what is in its log files."""
+        """As far behind, when the leader may send what is in its log files: they must be smaller
+        than its snapshot."""
+        with self.site.conn(self.lab.settled()) as conn:
+            for i in range(BALLAST):
+                wrong(conn.call(zk.CREATE, zk.create("/ballast%d" % i, bytes(1 << 20 - 1))).err,
+                      "create")
+            conn.close()
         for m in self.lab.members:
-            m.conf["snapshotSizeFactor"] = 1000
-        self.lead(self.wanted, anew=True)
-        out = "; ".join(self.missed(m, MANY, "DIFF") for m in self.learners())
+            m.conf["snapshotSizeFactor"] = 1
+        out = []
+        for m in self.learners():
+            self.lead(self.wanted, anew=True)   # from a new snapshot
+            out.append(self.missed(m, MANY, "DIFF"))
         for m in self.lab.members:
             del m.conf["snapshotSizeFactor"]
+        with self.site.conn(self.lab.settled()) as conn:
+            for i in range(BALLAST):
+                wrong(conn.call(zk.DELETE, zk.versioned("/ballast%d" % i)).err, "delete")
+            conn.close()
         self.lead(self.wanted, anew=True)
-        return out
+        return "; ".join(out)
 
     def cut_back(self, go_on=False):
         """A leader alone logs what nobody gets and dies. It is cut back when it returns; if the
@@ -188,7 +203,8 @@ class Mixed:
         self.site.rest()
         self.site.verify()
         old = self.lab.leader()
-        with self.site.conn(old) as conn:
+        # No session may end meanwhile: that would be a transaction of the new epoch.
+        with self.site.conn(old, session_ms=60000) as conn:
             had = log_zxids(old)
             self.lab.isolate(old)
             conn.send(b"".join(zk.request(900 + i, zk.CREATE, zk.create("/lost%d" % i, b"x"))
@@ -263,7 +279,7 @@ class Mixed:
 
 STEPS = ("begin", "sync", "moves", "kill_follower", "kill_leader", "kill_observer", "mayfly", "diff",
          "diff_files", "snap", "trunc")
-SHORT = ("begin", "sync", "moves", "kill_leader", "diff", "snap", "trunc")
+SHORT = ("begin", "sync", "moves", "kill_leader", "diff", "trunc")
 
 
 def main():

@@ -8,10 +8,13 @@
 # Every KIND is zokor or apache (Debian's ZooKeeper); --kinds apache,apache,apache shows that the
 # tests themselves are right. A test has its own choice of kinds when none is given.
 #
+#   short    what CI has time for
 #   mixed    each role killed under load, DIFF, TRUNC and SNAP forced, sync, sessions that move
 #   faults   kill -9, SIGSTOP, partitions, lost frames, a slow disk under clients whose record is judged
 #   chase    the next server is killed the moment the last one serves again
 #   roles    words and connections of every role, read-only mode
+#   many     seven servers; two dead of five
+#   badinput strangers at the quorum and election ports
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -90,12 +93,29 @@ run_rolling() {
 	case_of "rolling $pair" 300 rolling.py --kinds "$pair" --seed "$seed"
 }
 run_faults() {
-	case_of "faults ${kinds:=zokor,zokor,zokor}" $((seconds + 180)) faults.py --kinds "$kinds" \
+	local k=${kinds:-zokor,zokor,zokor}
+	case_of "faults $k" $((seconds + 180)) faults.py --kinds "$k" \
 		--seed "$seed" --seconds "$seconds"
 }
 run_chase() {
-	case_of "chase ${kinds:=zokor,zokor,zokor}" $((seconds + 180)) faults.py --kinds "$kinds" \
+	local k=${kinds:-zokor,zokor,zokor}
+	case_of "chase $k" $((seconds + 180)) faults.py --kinds "$k" \
 		--seed "$seed" --seconds "$seconds" --chase --stall-ms 100
+}
+run_many() {
+	local kind=${kinds:-zokor}
+	case_of "many ${kind%%,*}" 180 many.py --kind "${kind%%,*}" --seed "$seed"
+}
+run_badinput() {
+	local k=${kinds:-zokor,zokor,zokor}
+	case_of "badinput $k" 180 badinput.py --kinds "$k" --seed "$seed"
+}
+# What CI has time for.
+run_short() {
+	case_of "mixed zokor,zokor,apache" 200 mixed.py --kinds zokor,zokor,apache --short --seed "$seed"
+	run_rolling
+	run_many
+	run_roles
 }
 
 tests=()
@@ -106,7 +126,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling faults chase)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling many badinput faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }

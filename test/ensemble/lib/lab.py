@@ -211,6 +211,12 @@ class Lab:
         found = [m for m, mode in self.roles().items() if mode == "leader"]
         return found[0] if len(found) == 1 else None
 
+    @staticmethod
+    def epoch(member):
+        """Its current epoch, as its file says."""
+        with open(os.path.join(member.data, "version-2", "currentEpoch")) as f:
+            return int(f.read())
+
     def settled(self, members=None, seconds=30.0):
         """Wait until one server leads and all of them (default: all that live) serve. @return it"""
         members = self.living() if members is None else members
