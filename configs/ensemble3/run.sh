@@ -31,7 +31,7 @@ for i in 1 2 3; do
 	mkdir -p "build/ensemble3/$i"
 	echo "$i" >"build/ensemble3/$i/myid"
 	# in a session of its own: Ctrl-C comes to this script only, which ends them in order
-	setsid "$zokord" "$here/$i.cfg" > >(sed -u "s/^/zokor$i /") 2>&1 &
+	setsid "$zokord" "$here/$i.cfg" > >(trap '' INT TERM; exec sed -u "s/^/zokor$i /") 2>&1 &
 	pids+=($!)
 done
 
