@@ -234,6 +234,12 @@ enum zk_err zk_arena_init(struct zk_arena *a, void *base, size_t n, size_t limit
 	return ZK_EOK;
 }
 
+void zk_arena_fini(struct zk_arena *a)
+{
+	__asan_unpoison_memory_region(a->base, a->bytes);
+	*a = (struct zk_arena){0};
+}
+
 size_t zk_arena_largest(const struct zk_arena *a)
 {
 	if (!a->classes)

@@ -33,6 +33,10 @@ struct zk_arena {
  *  @return ZK_EOK, or ZK_EINVAL when @p n is too small to hold a block. */
 ZK_MUST_USE enum zk_err zk_arena_init(struct zk_arena *a, void *base, size_t n, size_t limit_bytes);
 
+/** The memory is going to serve something else: under AddressSanitizer, free blocks in it are no
+ * longer marked. Zeros are allowed. */
+void zk_arena_fini(struct zk_arena *a);
+
 /** Largest allocation that would succeed now, bytes. Bound: constant. */
 size_t zk_arena_largest(const struct zk_arena *a);
 

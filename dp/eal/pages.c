@@ -80,6 +80,7 @@ enum zk_err eal_arena_open(struct eal_arena *a, size_t limit_bytes)
 
 void eal_arena_close(struct eal_arena *a)
 {
+	zk_arena_fini(&a->arena);
 	eal_pages_free(a->pages, a->bytes);
 	a->pages = NULL;
 }
