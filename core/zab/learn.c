@@ -42,7 +42,7 @@ void zab_learn_begin(struct zab *z)
 	z->previous = 0;
 	z->uptodate_ack_due = false;
 	z->ping_ns = z->beat_ns = UINT64_MAX;
-	set_deadline(z, z->conf.init_limit);
+	set_deadline(z, z->conf.connect_limit ? z->conf.connect_limit : z->conf.init_limit);
 	/* Who is quick to notice that a leader is gone does not dial one that is gone for long. */
 	if (z->conf.heartbeat_ms && z->conf.heartbeat_timeout_ms * ZAB_DIAL_SILENCES * zab_ms_ns <
 					    z->deadline_ns - z->now_ns)

@@ -430,6 +430,8 @@ enum zk_err zab_init(struct zab *z, const struct zab_conf *conf, const struct za
 				.observer = conf->observer,
 				.now = conf->now,
 				.next = conf->next,
+				.resend_min_ms = conf->resend_min_ms,
+				.resend_max_ms = conf->resend_max_ms,
 				.settle_ms = conf->settle_ms,
 				.settle_fast_ms = conf->settle_fast_ms,
 				.io = {z, on_send, on_delivered, on_connect_all, on_absent}};

@@ -33,6 +33,8 @@ struct zab_conf {
 	const struct zab_members *now, *next; /* borrowed, see elect_conf */
 	struct zk_mem *mem;
 	uint32_t tick_ms, init_limit, sync_limit; /* limits in ticks */
+	uint32_t connect_limit;                   /* ... to connect to the leader; 0 = init_limit */
+	uint32_t resend_min_ms, resend_max_ms;    /* see elect_conf */
 	uint32_t settle_ms, settle_fast_ms;       /* see elect_conf */
 	bool (*absent)(void *ctx, int64_t sid);   /* see elect_io; may be NULL */
 	void *absent_ctx;

@@ -745,6 +745,22 @@ static void dial_into_the_void(void **state)
 	own_beat = (struct zab_beat){0, 0};
 }
 
+/* connectToLearnerMasterLimit: a leader that does not answer at all. */
+static void leader_does_not_answer(void **state)
+{
+	(void)state;
+	boot(1, epoch1 + 9, 1);
+	f.z.conf.connect_limit = 3;
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	at(1299);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	at(1300);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+}
+
 /* The last zxid of an epoch: once it is decided and everybody knows, a new epoch; not later. */
 static void epoch_used_up(void **state)
 {
@@ -842,6 +858,7 @@ int main(void)
 		cmocka_unit_test(leader_is_not_there_yet),
 		cmocka_unit_test(the_others_have_gone_on),
 		cmocka_unit_test(dial_into_the_void),
+		cmocka_unit_test(leader_does_not_answer),
 		cmocka_unit_test(epoch_used_up),
 		cmocka_unit_test(replayed_history),
 	};
