@@ -149,6 +149,18 @@ static void member_config(struct recover_conf *rc, const struct config *c, uint8
 	rc->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* A member that votes may have voted for what it no longer knows (ZOOKEEPER-261). */
+static enum zk_err may_vote(const struct config *c, struct recover_result *r)
+{
+	if (!r->unknown || !c->quorum.on || c->quorum.observer)
+		return ZK_EOK;
+	snprintf(r->why, sizeof(r->why),
+		 "no data, and db.autocreate=false: a server that votes begins empty only with a "
+		 "file %.200s/initialize",
+		 c->data_log_dir);
+	return ZK_EINVAL;
+}
+
 enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk *disk,
 			 struct tree *tree, const struct recovery_hooks *hooks, char *why,
 			 size_t cap)
@@ -184,6 +196,8 @@ enum zk_err recovery_run(struct recovery *r, const struct config *c, struct disk
 	err = recover_run(&r->conf, &r->result);
 	r->conf.config = (struct zk_span){NULL, 0};
 	wipe(&show);
+	if (err == ZK_EOK)
+		err = may_vote(c, &r->result);
 	/* Logs without a snapshot would be refused at the next start. */
 	if (err == ZK_EOK && !r->result.snapshot[0])
 		err = recover_save(&r->conf, &r->result);

@@ -123,6 +123,16 @@ config "dataDir=/proc/nowhere"
 one_line "impossible dataDir" 1 "dataDir /proc/nowhere" "$zokord" "$cfg"
 config "log.file=/nonexistent/log"
 one_line "impossible log.file" 1 "log.file /nonexistent/log" "$zokord" "$cfg"
+members=(server.1=127.181.0.1:2888:3888 server.2=127.181.0.2:2888:3888
+	server.3=127.181.0.3:2888:3888 initLimit=10 syncLimit=5 log.file="$dir/log")
+mkdir -p "$dir/member"
+config dataDir="$dir/member" "${members[@]}"
+one_line "member without myid" 2 "$cfg:$(grep -n ^dataDir "$cfg" | tail -1 | cut -d: -f1): dataDir: myid file" \
+	"$zokord" "$cfg"
+echo 1 >"$dir/member/myid"
+config dataDir="$dir/member" "${members[@]}" db.autocreate=false
+one_line "voter without data, db.autocreate=false" 1 "begins empty only" "$zokord" "$cfg"
+rm -r "$dir/member"
 config dp.hugepages=2M
 one_line "2M pages demanded, none to be had" 1 "huge pages" unshare -m sh -c \
 	"mount -t tmpfs none /sys/kernel/mm/hugepages && exec $zokord $cfg"
