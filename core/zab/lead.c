@@ -72,6 +72,31 @@ void zab_lead_begin(struct zab *z)
 	discover(z);
 }
 
+/* Is it certain that the learner on @p l is there? */
+static bool alive(const struct zab *z, const struct zab_link *l)
+{
+	uint64_t silence = l->beats ? l->beat.timeout_ms * zab_ms_ns : zab_limit_ns(z, 1);
+
+	return l->state == ZAB_LINK_ACTIVE && z->now_ns - l->heard_ns <= silence;
+}
+
+/* The newer connection of a server is the one that lives, unless the older one does: then somebody
+ * else says it is that server. @return false: so it is. */
+static bool only_one(struct zab *z, uint32_t link, int64_t sid)
+{
+	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++) {
+		const struct zab_link *l = &z->link[i];
+
+		if (i == link || l->state <= ZAB_LINK_NEW || l->sid != sid)
+			continue;
+		if (alive(z, l))
+			return false;
+		zab_close_link(z, i);
+		zab_lead_link_gone(z, i);
+	}
+	return true;
+}
+
 static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 {
 	struct zab_link *l = &z->link[link];
@@ -80,17 +105,12 @@ static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 
 	if (zab_learner_info_get(p->data, &info) != ZK_EOK || !info.has_sid ||
 	    info.protocol < ZAB_PROTOCOL || info.sid == z->conf.sid ||
-	    (info.has_version && info.config_version > z->conf.now->version)) {
+	    (info.has_version && info.config_version > z->conf.now->version) ||
+	    !only_one(z, link, info.sid)) {
 		z->count.refused_links++;
 		zab_close_link(z, link);
 		return;
 	}
-	/* The newer connection of a server is the one that lives. */
-	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
-		if (i != link && z->link[i].state > ZAB_LINK_NEW && z->link[i].sid == info.sid) {
-			zab_close_link(z, i);
-			zab_lead_link_gone(z, i);
-		}
 	l->sid = info.sid;
 	l->observer = p->type == ZAB_OBSERVERINFO;
 	l->place = zab_members_votes(z->conf.now, info.sid)

@@ -49,7 +49,6 @@ static const struct zab_effect *sent(int32_t type, unsigned nth)
 
 static struct zab_beat own_beat; /* of what boot() makes */
 static uint32_t peer_beat_ms;    /* of learners that come to lead() */
-static struct history *replayed;
 
 static void boot(int64_t sid, uint64_t last, uint64_t epoch)
 {
@@ -66,10 +65,7 @@ static void boot(int64_t sid, uint64_t last, uint64_t epoch)
 			     .history_entries = 64,
 			     .history_bytes = 4096,
 			     .data_max = 1024};
-	struct zab_disk d = {.last_zxid = last,
-			     .accepted_epoch = epoch,
-			     .current_epoch = epoch,
-			     .replayed = replayed};
+	struct zab_disk d = {.last_zxid = last, .accepted_epoch = epoch, .current_epoch = epoch};
 
 	memset(&f, 0, sizeof(f));
 	f.now_ns = 1000 * ms;
@@ -689,6 +685,50 @@ static void leader_is_not_there_yet(void **state)
 	done();
 }
 
+static void info_again(uint32_t link, int64_t sid)
+{
+	uint8_t info[ZAB_INFO_BYTES];
+	struct jute_out out = jute_out_of(info, sizeof(info));
+	struct zab_packet p = {
+		.type = ZAB_FOLLOWERINFO, .zxid = epoch2, .data = zk_span_of(info, sizeof(info))};
+
+	zab_learner_info_put(&out, sid, 0);
+	assert_true(zab_link_up(&f.z, link, f.now_ns));
+	drain();
+	zab_packet(&f.z, link, &p, f.now_ns);
+	drain();
+}
+
+/* Whoever says to be a follower that lives is sent away; one that has fallen silent is replaced. */
+static void two_of_one_sid(void **state)
+{
+	(void)state;
+	serve(epoch1 + 9);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	info_again(1, 1);
+	assert_int_equal(effect(ZAB_DO_CLOSE, 0)->link, 1);
+	assert_null(effect(ZAB_DO_CLOSE, 1));
+	assert_int_equal(f.z.link[0].state, ZAB_LINK_ACTIVE);
+	pass(1101); /* more than a tick */
+	info_again(1, 1);
+	assert_int_equal(effect(ZAB_DO_CLOSE, 0)->link, 0);
+	assert_non_null(sent(ZAB_LEADERINFO, 0));
+	done();
+	own_beat = fast;
+	peer_beat_ms = 30;
+	serve(epoch1 + 9);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	pass(1299);
+	info_again(1, 1);
+	assert_int_equal(effect(ZAB_DO_CLOSE, 0)->link, 1);
+	f.now_ns = 1301 * ms;
+	info_again(1, 1);
+	assert_int_equal(effect(ZAB_DO_CLOSE, 0)->link, 0);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+	peer_beat_ms = 0;
+}
+
 static void looks_again(int64_t from)
 {
 	struct zab_notification n = {.state = ZAB_LOOKING,
@@ -787,52 +827,6 @@ static void epoch_used_up(void **state)
 	done();
 }
 
-static void replay(struct history *h, uint64_t from, uint64_t to)
-{
-	for (; from <= to; from++)
-		history_replay(h, from, zk_span_str("transaction"), 0);
-}
-
-/* The committed log after a start is what recovery has replayed, without holes. */
-static void replayed_history(void **state)
-{
-	static struct zk_mem mem;
-	struct history h;
-	const uint64_t epoch3 = UINT64_C(3) << 32;
-
-	(void)state;
-	zk_mem_init_heap(&mem, 0);
-	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
-	replay(&h, epoch1 + 3, epoch1 + 9);
-	replay(&h, epoch2 + 1, epoch2 + 2);
-	replayed = &h;
-	boot(1, epoch2 + 2, 2);
-	assert_true(history_covers(&f.z.history, epoch1 + 2));
-	assert_false(history_covers(&f.z.history, epoch1 + 1));
-	assert_int_equal(history_after(&f.z.history, epoch1 + 9)->zxid, epoch2 + 1);
-	assert_int_equal(history_last(&f.z.history), epoch2 + 2);
-	zab_fini(&f.z);
-
-	/* what is before a hole is not good for anybody; the newest that fit are kept */
-	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
-	replay(&h, epoch1 + 3, epoch1 + 9);
-	replay(&h, epoch3 + 7, epoch3 + 200);
-	boot(1, epoch3 + 200, 3);
-	assert_true(history_covers(&f.z.history, epoch3 + 136));
-	assert_false(history_covers(&f.z.history, epoch3 + 135));
-	zab_fini(&f.z);
-
-	/* the state is newer than what was replayed */
-	assert_int_equal(history_init(&h, &mem, 64, 4096, 0), ZK_EOK);
-	replay(&h, epoch1 + 3, epoch1 + 9);
-	boot(1, epoch3, 3);
-	assert_false(history_covers(&f.z.history, epoch1 + 9));
-	assert_int_equal(history_last(&f.z.history), epoch3);
-	zab_fini(&f.z);
-	assert_int_equal(mem.used_bytes, 0);
-	replayed = NULL;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -856,11 +850,11 @@ int main(void)
 		cmocka_unit_test(silent_followers),
 		cmocka_unit_test(apache_learner_sees_apache),
 		cmocka_unit_test(leader_is_not_there_yet),
+		cmocka_unit_test(two_of_one_sid),
 		cmocka_unit_test(the_others_have_gone_on),
 		cmocka_unit_test(dial_into_the_void),
 		cmocka_unit_test(leader_does_not_answer),
 		cmocka_unit_test(epoch_used_up),
-		cmocka_unit_test(replayed_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
