@@ -52,8 +52,7 @@ void learner_fini(struct leader *l)
 	struct learner *r = &l->learner;
 	struct zk_mem *mem = l->conf.mem;
 
-	if (r->wait)
-		learner_reset(l);
+	learner_reset(l);
 	zk_mem_free(mem, r->wait, r->wait_max * sizeof(*r->wait));
 	zk_mem_free(mem, r->revalidate, LEARNER_REVALIDATIONS * sizeof(*r->revalidate));
 	zk_mem_free(mem, r->touched, r->touched_max * sizeof(*r->touched));
@@ -64,7 +63,7 @@ void learner_reset(struct leader *l)
 {
 	struct learner *r = &l->learner;
 
-	if (!r->wait)
+	if (!r->wait || !r->revalidate)
 		return;
 	for (uint32_t i = 0; i < r->wait_max; i++)
 		bytes_free(l, &r->wait[i]);

@@ -415,6 +415,7 @@ static void from_dynamic_file(struct config_ctx *x, struct lines *l)
 				      "must not be inside: the file's name says it");
 		else if (collect(x, l, true))
 			members_of(x, l);
+		l->props = NULL;
 		props_free(&props);
 	}
 	free(text);
