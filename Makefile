@@ -80,6 +80,7 @@ help:
 	@echo 'make bench           zokord and the load generator over memif on two CPUs (root)'
 	@echo 'make bench-watch     a million watches on zokord and on Apache ZooKeeper (root)'
 	@echo 'make bench-snapshot  longest gap of a client while a snapshot is written (root)'
+	@echo 'make bench-failover, bench-ensemble     three servers beside three of Apache: leader killed; throughput (root)'
 	@echo 'make bench-log       the log writer beside its disk (LOG_DIR)'
 	@echo 'make bench-restart   seconds to serve 2,000,000 znodes after a start, beside Apache (root)'
 	@echo 'make deps            install the Debian packages that all of this needs (root)'

@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../test/crash/lib"), os.path.join(HERE, "../test/clients/lib")]
 from server import ADDRESS, PORT, Failed, Server
 
-LOAD = os.path.join(os.environ.get("BUILD", "build"), "bench/snap_load")
+LOAD = os.path.join(os.environ.get("BUILD", "build"), "bench/sock_load")
 WRITTEN = re.compile(r"^(\S+)Z INFO snapshot=written file=\S+ zxid=0x([0-9a-f]+) nodes=(\d+) .*"
                      r"bytes=(\d+) ms=(\d+) treeGrownBytes=(\d+)", re.M)
 

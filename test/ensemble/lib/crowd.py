@@ -107,21 +107,30 @@ class Site:
             "%s at %s, %d under way" % (c.name, self.at[c], len(c.sent)) for c in late))
 
     # ---- what all servers have
+    def all_of(self, member):
+        """Its tree, after a sync. Now and then an Apache 3.8.0 leaves pipelined reads unanswered
+        until the session expires, also among its own: that one is asked again."""
+        for again in (2, 1, 0) if member.kind == "apache" else (0,):
+            try:
+                with self.conn(member, session_ms=4000) as conn:
+                    wrong(conn.call(zk.SYNC, zk.buf("/")).err, "sync at %s", member)
+                    nodes = everything(conn)
+                    conn.close()
+                    return nodes
+            except zk.Closed:
+                if not again:
+                    raise
+        return None
+
     def trees(self, members=None):
         """Every server's tree after a sync, which must be the same. @return it"""
         members = members or [m for m, mode in self.lab.roles().items() if mode]
-        first, empty = None, False
+        first = None
         for member in members:
-            with self.conn(member) as conn:
-                wrong(conn.call(zk.SYNC, zk.buf("/")).err, "sync at %s", member)
-                nodes = everything(conn)
-                conn.close()
+            nodes = self.all_of(member)
             nodes[CONFIG] = of_config(nodes[CONFIG])
-            empty = empty or nodes[CONFIG][0] == (b"",)
             if first is None:
                 first, whose = nodes, member
-            if empty:   # zokor does not fill it in yet
-                first[CONFIG] = nodes[CONFIG]
             bad = differences(first, nodes)
             wrong(bad, "trees of %s (before) and %s (after) differ:\n    %s", whose, member,
                   "\n    ".join(bad))

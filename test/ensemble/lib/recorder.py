@@ -52,13 +52,13 @@ class Prober:
         self.ready = self.own = False
         self.input, self.output = bytearray(), bytearray()
         self.pending = collections.deque()      # (xid, what, operation)
-        self.next_s = self.retry_s = self.heard_s = self.began_s = 0.0
+        self.next_s = self.next_try_s = self.heard_s = self.began_s = 0.0
         self.xid = self.number = 0
         self.versions = {}                      # key -> what this session has seen
 
     # ---- the connection
     def connect(self, now):
-        self.member = self.rng.choice(self.recorder.lab.members)
+        self.member = self.rng.choice(self.recorder.candidates())
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -75,7 +75,7 @@ class Prober:
         self.input.clear()
         self.output.clear()
         self.pending.clear()
-        self.retry_s = now + 0.02 + 0.05 * self.rng.random()
+        self.next_try_s = now + self.recorder.retry_s * (1 + 2.5 * self.rng.random())
 
     # ---- asking
     def ask(self, what, code, body, op):
@@ -107,7 +107,7 @@ class Prober:
     def tick(self, now):
         """Connections, time limits and new requests. @return the sender has something to write"""
         if self.sock is None:
-            if now >= self.retry_s and not self.recorder.closing:
+            if now >= self.next_try_s and not self.recorder.closing:
                 self.connect(now)
             return
         quiet = now - max(self.heard_s, self.began_s)
@@ -219,8 +219,8 @@ class Prober:
 class Recorder:
     """All of them, in one thread: run() is called again and again between faults."""
 
-    def __init__(self, lab, seeded, clients=8, every_s=0.004, size=0):
-        self.lab, self.size = lab, size
+    def __init__(self, lab, seeded, clients=8, every_s=0.004, size=0, retry_s=0.02):
+        self.lab, self.size, self.retry_s = lab, size, retry_s
         self.selector = selectors.DefaultSelector()
         self.ops, self.complaints = [], []
         self.expired = self.connects = self.answers = 0
@@ -235,6 +235,11 @@ class Recorder:
                 if conn.call(zk.CREATE, zk.create(path, b"")).err:
                     raise Failed("create of " + path)
             conn.close()
+
+    def candidates(self):
+        """Where a client without a connection looks: everywhere, for it knows of no death. In a
+        hurry (retry_s below 10 ms) only among the living."""
+        return self.lab.members if self.retry_s >= 0.01 else self.lab.living()
 
     def padded(self, value):
         return value.ljust(self.size).encode()

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients for bench/snapshot.py, over kernel sockets.
+/* Clients for bench/snapshot.py and bench/ensemble.py, over kernel sockets.
  *
- *   snap_load fill ADDRESS PORT NODES BYTES      create NODES nodes of BYTES, a thousand per multi
- *   snap_load run ADDRESS PORT NODES BYTES SECONDS WRITERS DEPTH
+ *   sock_load fill ADDRESS PORT NODES BYTES      create NODES nodes of BYTES, a thousand per multi
+ *   sock_load run ADDRESS PORT NODES BYTES SECONDS WRITERS DEPTH
+ *   sock_load get|set ADDRESS,... PORT NODES BYTES SECONDS CONNS DEPTH
  *
  * `run`: one client that reads and one that writes, a request at a time each, beside WRITERS that
  * keep DEPTH setData under way. For every 100 ms a line: time of day in ms, replies and longest gap
  * between two replies in us of the reader, the same of the lone writer, replies of the writers.
+ * `get` and `set`: CONNS in all, spread over the servers, keep DEPTH requests each under way; after
+ * a warm-up of a fifth of the time one line: replies per second, mean time of a request in us.
  */
 #include "core/base/endian.h"
 #include "core/base/hash.h"
@@ -58,7 +61,7 @@ static unsigned nodes, data_bytes;
 
 static void die(const char *what)
 {
-	fprintf(stderr, "snap_load: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "sock_load: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -192,13 +195,13 @@ static unsigned receive(struct conn *c, bool hello)
 		size_t len = zk_get32(c->in + at);
 
 		if (len > IN_BYTES - 4) {
-			fprintf(stderr, "snap_load: a reply of %zu bytes\n", len);
+			fprintf(stderr, "sock_load: a reply of %zu bytes\n", len);
 			exit(1);
 		}
 		if (c->in_n - at < 4 + len)
 			break;
 		if (!hello && zk_get32(c->in + at + 16) != 0) {
-			fprintf(stderr, "snap_load: answer %d\n",
+			fprintf(stderr, "sock_load: answer %d\n",
 				(int32_t)zk_get32(c->in + at + 16));
 			exit(1);
 		}
@@ -323,19 +326,74 @@ static void run(unsigned seconds, unsigned writers)
 	close(ep);
 }
 
+/* ---- get, set --- */
+
+/* Replies until @p end_ns. */
+static uint64_t pump(int ep, uint64_t end_ns)
+{
+	uint64_t sum = 0;
+
+	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
+		struct epoll_event ev[CONNS_MAX];
+		int n = epoll_wait(ep, ev, CONNS_MAX, 5);
+
+		for (int i = 0; i < n; i++)
+			on_readable(&conns[ev[i].data.u32]);
+	}
+	for (unsigned i = 0; i < CONNS_MAX; i++) {
+		sum += conns[i].replies;
+		conns[i].replies = 0;
+	}
+	return sum;
+}
+
+static void load(char *addresses, int port, int32_t op, unsigned seconds, unsigned n,
+		 unsigned depth)
+{
+	char *list[CONNS_MAX], *rest = NULL;
+	unsigned servers = 0;
+	int ep = epoll_create1(0);
+	uint64_t start, ns = (uint64_t)seconds * 1000000000, sum;
+
+	for (char *a = strtok_r(addresses, ",", &rest); a && servers < CONNS_MAX;
+	     a = strtok_r(NULL, ",", &rest))
+		list[servers++] = a;
+	if (servers == 0)
+		die("no address");
+	for (unsigned i = 0; i < n; i++) {
+		struct epoll_event ev = {.events = EPOLLIN, .data.u32 = i};
+		struct out o = {out_buf, 0};
+
+		open_conn(&conns[i], list[i % servers], port, op, depth);
+		if (epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ev) != 0)
+			die("epoll");
+		for (unsigned k = 0; k < depth; k++)
+			put_request(&o, op);
+		send_all(&conns[i], &o);
+	}
+	start = now_ns(CLOCK_MONOTONIC);
+	(void)pump(ep, start + ns / 5);
+	start = now_ns(CLOCK_MONOTONIC);
+	sum = pump(ep, start + ns);
+	ns = now_ns(CLOCK_MONOTONIC) - start;
+	printf("%.0f %.1f\n", (double)sum / ((double)ns / 1e9),
+	       sum ? (double)ns / 1e3 * n * depth / (double)sum : 0.0);
+	close(ep);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned writers = 0;
+	unsigned writers = 0, depth;
 
 	if (argc != 6 && argc != 9) {
-		fprintf(stderr, "usage: snap_load fill|run ADDRESS PORT NODES BYTES "
-				"[SECONDS WRITERS DEPTH]\n");
+		fprintf(stderr, "usage: sock_load fill|run|get|set ADDRESS PORT NODES BYTES "
+				"[SECONDS CONNS DEPTH]\n");
 		return 2;
 	}
 	nodes = (unsigned)strtoul(argv[4], NULL, 10);
 	data_bytes = (unsigned)strtoul(argv[5], NULL, 10);
 	if (nodes == 0 || data_bytes < 8 || data_bytes > 500) {
-		fprintf(stderr, "snap_load: nodes and 8 to 500 bytes\n");
+		fprintf(stderr, "sock_load: nodes and 8 to 500 bytes\n");
 		return 2;
 	}
 	nodes = (nodes + PER_PARENT - 1) / PER_PARENT * PER_PARENT;
@@ -347,11 +405,16 @@ int main(int argc, char **argv)
 	writers = (unsigned)strtoul(argv[7], NULL, 10);
 	if (writers > CONNS_MAX - 2)
 		writers = CONNS_MAX - 2;
+	depth = (unsigned)strtoul(argv[8], NULL, 10);
+	if (strcmp(argv[1], "run") != 0) {
+		load(argv[2], atoi(argv[3]), strcmp(argv[1], "get") ? OP_SET_DATA : OP_GET_DATA,
+		     (unsigned)strtoul(argv[6], NULL, 10), writers, depth);
+		return 0;
+	}
 	open_conn(&conns[0], argv[2], atoi(argv[3]), OP_GET_DATA, 1);
 	open_conn(&conns[1], argv[2], atoi(argv[3]), OP_SET_DATA, 1);
 	for (unsigned i = 0; i < writers; i++)
-		open_conn(&conns[2 + i], argv[2], atoi(argv[3]), OP_SET_DATA,
-			  (unsigned)strtoul(argv[8], NULL, 10));
+		open_conn(&conns[2 + i], argv[2], atoi(argv[3]), OP_SET_DATA, depth);
 	run((unsigned)strtoul(argv[6], NULL, 10), writers);
 	return 0;
 }
