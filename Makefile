@@ -211,7 +211,7 @@ tidy: all
 LINT_C := $(sort $(CORE_SRC) $(NET_SRC) $(PORT_SRC) $(LOOP_SRC) $(SERVER_SRC) $(TOOL_SRC) $(BENCH_SRC))
 LINT_H := $(sort $(wildcard core/*.h core/*/*.h dp/*/*.h dp/*/*/*.h ctl/*/*.h bench/*.h test/*/*.h test/*/*/*.h))
 LINT_TEST := $(sort $(wildcard test/*/*.c test/*/*/*.c bench/micro/*.c bench/watch/*.[ch]))
-LINT_SH := $(sort $(wildcard test/*/*/*.sh test/*/*.sh test/*.sh bench/*.sh deploy/*.sh) .ci/run)
+LINT_SH := $(sort $(wildcard test/*/*/*.sh test/*/*.sh test/*.sh bench/*.sh deploy/*.sh configs/*/*.sh) .ci/run)
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell
 lint: lint-format lint-tidy lint-cppcheck lint-shell
 lint-format:
