@@ -116,6 +116,10 @@ run_short() {
 	run_rolling
 	run_many
 	run_roles
+	seconds=30
+	run_faults
+	seconds=15
+	run_chase
 }
 
 tests=()
