@@ -116,6 +116,7 @@ run_short() {
 	run_rolling
 	run_many
 	run_roles
+	run_badinput
 	seconds=30
 	run_faults
 	seconds=15
