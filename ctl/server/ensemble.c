@@ -351,5 +351,11 @@ enum zk_err ensemble_work(struct ensemble *e, struct state *s, bool (*stop)(void
 		s->snap_when_serving = false;
 		snapshotter_ask(&s->snap);
 	}
+	/* The others go on without us; a member that can log nothing is of no use to them
+	 * (ZooKeeperCriticalThread.handleException). */
+	if (logstage_health(loop_log(s->loop)) != LOGSTAGE_GOOD) {
+		snprintf(e->why, sizeof(e->why), "the log takes no more transactions");
+		return ZK_EIO;
+	}
 	return quorum_rebuild_wanted(e->quorum) ? ensemble_rebuild(e, s, stop, ctx) : ZK_EOK;
 }
