@@ -25,7 +25,7 @@ steps=(
 	"lint/shell=$make lint-shell"
 	"unit=$make unit"
 	"sim=$make sim SEEDS=${SEEDS:-200}"
-	"sim/ensembles=$make sim-ensembles SEEDS=400 FROM=201"
+	"sim/ensembles=$make sim-ensembles SEEDS=1800 FROM=201"
 	"build/clang=$make $jobs CC=clang all unit-bin"
 	"unit/clang=$make CC=clang unit"
 	"build/asan=$make $jobs SAN=address,undefined all unit-bin"

@@ -15,6 +15,7 @@
 #   roles    words and connections of every role, read-only mode
 #   many     seven servers; two dead of five
 #   badinput strangers at the quorum and election ports
+#   full     the disk of a log fills up, the leader's and a follower's
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -110,6 +111,9 @@ run_badinput() {
 	local k=${kinds:-zokor,zokor,zokor}
 	case_of "badinput $k" 180 badinput.py --kinds "$k" --seed "$seed"
 }
+run_full() {
+	case_of full 120 full.py --seed "$seed"
+}
 # What CI has time for.
 run_short() {
 	case_of "mixed zokor,zokor,apache" 200 mixed.py --kinds zokor,zokor,apache --short --seed "$seed"
@@ -117,6 +121,7 @@ run_short() {
 	run_many
 	run_roles
 	run_badinput
+	run_full
 	seconds=30
 	run_faults
 	seconds=15
@@ -131,7 +136,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling many badinput faults chase)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling many badinput full faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }
