@@ -53,6 +53,6 @@ steps=(
 	"clients/limits=test/clients/limits.sh zokor"
 	"lint/tidy=$make $jobs lint-tidy"
 	"lint/cppcheck=$make lint-cppcheck"
-	"fuzz=$make fuzz T=${T:-20}"
+	"fuzz=$make fuzz T=${T:-15}"
 )
 exec test/run.sh "${steps[@]}"
