@@ -83,8 +83,7 @@ static size_t fill(struct snap_parse *p, struct snap_batch *b, size_t n)
 	return n;
 }
 
-static void node_of(const struct snap_parse *p, const struct snap_node *in,
-		    struct tree_load_node *out)
+void snap_node_to_load(const struct tree *t, const struct snap_node *in, struct tree_load_node *out)
 {
 	*out = (struct tree_load_node){.path = in->path,
 				       .data = in->data,
@@ -98,7 +97,7 @@ static void node_of(const struct snap_parse *p, const struct snap_node *in,
 					       .cversion = in->stat.cversion,
 					       .aversion = in->stat.aversion,
 					       .owner = in->stat.owner}};
-	tree_load_sum(p->tree, out);
+	tree_load_sum(t, out);
 }
 
 /* Items out of the first @p n bytes. @return how many bytes they took. */
@@ -118,7 +117,7 @@ static size_t items(struct snap_parse *p, struct snap_batch *b, size_t n)
 		to->step = step;
 		to->at = it.at;
 		if (step == SNAP_NODE)
-			node_of(p, &it.node, &to->node);
+			snap_node_to_load(p->tree, &it.node, &to->node);
 		else
 			to->other = it;
 		b->n++;

@@ -69,4 +69,9 @@ void snap_batch_free(struct zk_mem *mem, struct snap_batch *b);
  * SNAP_BATCH_BYTES, or one item if that is larger. */
 void snap_parse_next(struct snap_parse *p, struct snap_batch *b);
 
+/** A node of a snapshot as the tree wants it; spans as in @p in. Reads what never changes of the
+ * tree: any thread. Bound: its bytes. */
+void snap_node_to_load(const struct tree *t, const struct snap_node *in,
+		       struct tree_load_node *out);
+
 #endif

@@ -202,12 +202,12 @@ def access_control():
 @case
 def chroot():
     with Client() as zk:
-        zk.ensure_path("/inner/root")
-        with Client(ROOT + "/inner/root") as inner:
+        zk.ensure_path("/inner/top")
+        with Client(ROOT + "/inner/top") as inner:
             same(inner.create("/leaf", b"1"), "/leaf", "created path")
             seen = []
             inner.get("/leaf", watch=seen.append)
-            zk.set("/inner/root/leaf", b"2")
+            zk.set("/inner/top/leaf", b"2")
             until(lambda: seen, "an event below the chroot")
             same(seen[0].path, "/leaf", "path of the event")
             same(inner.get_children("/"), ["leaf"], "children of the chroot")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Disks: a snapshot, the log behind it of which only a part is synced, two epoch files. */
 #include "core/store/snap.h"
+#include "core/store/snap_parse.h"
 #include "core/tree/load.h"
 #include "core/txn/apply.h"
 #include "test/sim/cluster_int.h"
@@ -255,20 +256,9 @@ static void session_drop(struct cl_server *s, uint64_t id)
 
 static enum zk_err load_node(struct tree *t, const struct snap_node *in)
 {
-	struct tree_load_node n = {.path = in->path,
-				   .data = in->data,
-				   .acl_key = in->acl_key,
-				   .raw = {.czxid = in->stat.czxid,
-					   .mzxid = in->stat.mzxid,
-					   .pzxid = in->stat.pzxid,
-					   .ctime = in->stat.ctime,
-					   .mtime = in->stat.mtime,
-					   .version = in->stat.version,
-					   .cversion = in->stat.cversion,
-					   .aversion = in->stat.aversion,
-					   .owner = in->stat.owner}};
+	struct tree_load_node n;
 
-	tree_load_sum(t, &n);
+	snap_node_to_load(t, in, &n);
 	return tree_load_node(t, &n);
 }
 

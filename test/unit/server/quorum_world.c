@@ -2,6 +2,7 @@
 #include "test/unit/server/quorum_world.h"
 
 #include "core/base/assert.h"
+#include "core/store/snap_parse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -352,20 +353,9 @@ static void drop_session(struct qw_server *s, uint64_t id)
 
 static void load_node(struct tree *t, const struct snap_node *in)
 {
-	struct tree_load_node n = {.path = in->path,
-				   .data = in->data,
-				   .acl_key = in->acl_key,
-				   .raw = {.czxid = in->stat.czxid,
-					   .mzxid = in->stat.mzxid,
-					   .pzxid = in->stat.pzxid,
-					   .ctime = in->stat.ctime,
-					   .mtime = in->stat.mtime,
-					   .version = in->stat.version,
-					   .cversion = in->stat.cversion,
-					   .aversion = in->stat.aversion,
-					   .owner = in->stat.owner}};
+	struct tree_load_node n;
 
-	tree_load_sum(t, &n);
+	snap_node_to_load(t, in, &n);
 	assert_int_equal(tree_load_node(t, &n), ZK_EOK);
 }
 
