@@ -27,7 +27,8 @@ from tree import Tree
 
 CLIENTS = 6
 MAYFLY_MS = 2500
-GRACE_S = 2.0       # expiry may be late by the server's tick, and by a slow machine
+GRACE_S = 2.0       # expiry may be late by the server's tick
+STALL_S = 15.0      # and by a machine that is busy with other things
 
 
 class Loop:
@@ -102,9 +103,12 @@ class Loop:
             self.work(MAYFLY_MS / 1000 + GRACE_S)
             self.mayflies = [m for m in self.mayflies if m[3] > started]
             with zk.Conn() as conn:
-                names = conn.call(zk.GET_CHILDREN, zk.watched("/mayfly")).body.strings()
+                late = self.late(conn)
+                end = time.monotonic() + STALL_S
+                while late and time.monotonic() < end:
+                    time.sleep(0.1)
+                    late = self.late(conn)
                 conn.close()
-            late = [n for n in names if "/mayfly/" + n not in {m[0] for m in self.mayflies}]
             wrong(late, "expired sessions still own %s", late)
         else:
             self.work(0.05 + self.rng.random() * self.args.work)
@@ -117,16 +121,30 @@ class Loop:
             if now - max(fly[3], self.server.mark) > MAYFLY_MS / 1000 - 0.2:
                 fly[2] = False
 
+    def late(self, conn):
+        return self.owners(conn).keys() - {m[0] for m in self.mayflies}
+
+    @staticmethod
+    def owners(conn):
+        """Who owns which of the abandoned ephemerals; any of them may go while this asks."""
+        out = {}
+        for name in conn.call(zk.GET_CHILDREN, zk.watched("/mayfly")).body.strings():
+            reply = conn.call(zk.EXISTS, zk.watched("/mayfly/" + name))
+            wrong(reply.err not in (0, zk.NOT_FOUND), "/mayfly/%s: error %d", name, reply.err)
+            if reply.err == 0:
+                out["/mayfly/" + name] = reply.body.stat().owner
+        return out
+
     # ---- after a crash
     def verify(self):
         with zk.Conn() as conn:
-            tree = Tree(conn, ["/c", "/shared", "/mayfly"])
+            owners = self.owners(conn)
             self.age()
+            tree = Tree(conn, ["/c", "/shared"])
             conn.close()
         for client in self.clients:
             self.unknown += len(client.sent)
             self.survived += client.resolve(tree)
-        owners = {p: s.owner for p, (_, s) in tree.nodes.items() if p.startswith("/mayfly/")}
         for path, session, sure, _ in self.mayflies:
             wrong(sure and owners.get(path) != session, "%s of session %x: owner is %s", path,
                   session, owners.get(path))
@@ -165,7 +183,7 @@ class Loop:
             self.end_power()
         self.vary()
         if self.args.tamper and number == self.args.rounds // 2:
-            logfile.cut(self.data, max(c.zxid for c in self.clients))
+            logfile.cut(self.data, max(c.proof for c in self.clients))
         self.server.start()
         self.starts_ms.append(self.server.started_ms)
         self.verify()

@@ -92,6 +92,7 @@ run_loop() {
 		said loop $? "$tmp/loop$i.out"
 	done
 }
+run_judge() { case_of judge 20 "$python" "$here/judge.py"; }
 # The loop must see it when one acknowledged transaction is taken out of the log.
 run_tamper() {
 	local out=$tmp/tamper.out rc kinds=$kind
@@ -153,7 +154,7 @@ zokor | apache | both)
 	;;
 esac
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(loop tamper exchange power stall faults ext4 purge clients)
+[ ${#tests[@]} -gt 0 ] || tests=(judge loop tamper exchange power stall faults ext4 purge clients)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make network namespaces"; exit 125; }
 [ "$kind" = apache ] || [ -x "$ZOKORD" ] || { echo "run.sh: no $ZOKORD: run make first"; exit 2; }
 [ "$kind" = zokor ] || [ -f /usr/share/java/zookeeper.jar ] ||

@@ -43,6 +43,7 @@ class Client:
         self.may_be_closed = False      # an unanswered end of the session leaves no trace in the tree
         self.input, self.output = bytearray(), bytearray()
         self.acknowledged = 0
+        self.proof = 0      # zxid of the last acknowledged operation that the tree shows
         self.resumed = 0
         self.last_reply = 0.0
 
@@ -135,6 +136,8 @@ class Client:
             if op.number in self.maker.ahead.shared:
                 self.maker.ahead.shared[op.number] = name
         op.apply(self.state, reply.zxid, name)
+        if op.shows:
+            self.proof = reply.zxid
         self.acknowledged += 1
         if op.code == zk.CLOSE:
             self.session, self.password = 0, bytes(16)
@@ -157,21 +160,23 @@ class Client:
 
     # ---- after a crash
     def resolve(self, tree):
-        """Which of the unanswered operations survived: the state must be that of a prefix.
+        """Which of the unanswered operations survived: the state must be that of a prefix. A node
+        that was made and deleted again still shows in the number of children ever made.
         @return how many."""
         self.drop()
-        actual = tree.part(self)
+        actual, made = tree.part(self), tree.made(self.base)
         state, unknown = self.state.copy(), list(self.sent)
         found = None
         for i in range(len(unknown) + 1):
             if i > 0:
                 unknown[i - 1][1].apply(state)
-            if state.seen() == actual[0] and state.shared.keys() == actual[1].keys():
+            if state.seen() == actual[0] and state.shared.keys() == actual[1].keys() and \
+                    state.next == made:
                 found = i
                 break
         if found is None:
             raise Wrong("%s: no prefix of the %d unanswered operations gives the state found: %s" % (
-                self.name, len(unknown), self.difference(actual)))
+                self.name, len(unknown), self.difference(actual, made)))
         self.adopt(state, tree, actual)
         for path, version in self.maker.peeked.items():
             wrong(tree.nodes[path][1].version < version, "%s: version %d, %s has read version %d",
@@ -184,10 +189,11 @@ class Client:
         self.may_be_closed = any(op.code == zk.CLOSE for _, op in unknown[found:])
         return found
 
-    def difference(self, actual):
+    def difference(self, actual, made):
         """What is missing or too much beside the acknowledged state."""
         want = self.state.seen()
-        out = ["acknowledged %d operations up to zxid 0x%x" % (self.acknowledged, self.zxid)]
+        out = ["acknowledged %d operations up to zxid 0x%x, the next number is %d, found %d" % (
+            self.acknowledged, self.zxid, self.state.next, made)]
         for path in sorted(want.keys() | actual[0].keys()):
             if want.get(path) != actual[0].get(path):
                 out.append("%s: acknowledged %s, found %s" % (path, want.get(path),

@@ -50,6 +50,7 @@ class Op:
     def __init__(self, number, code, body, effect, err=0):
         self.number, self.code, self.body, self.effect, self.err = number, code, body, effect, err
         self.check = None   # of the reply, besides the error
+        self.shows = effect is not None and code != zk.CLOSE    # in the tree, always
 
     def apply(self, state, zxid=None, reply=None):
         if self.effect:

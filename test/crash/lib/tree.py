@@ -113,5 +113,13 @@ class Tree:
         wrong(value != model.payload(name, number), "%s: not the data that was written", path)
         return number
 
+    def made(self, path):
+        """How many children this node has ever had: the next sequence number. Its cversion counts
+        those that were made and those that went."""
+        stat = self.nodes[path][1]
+        wrong((stat.cversion + stat.children) % 2, "%s: cversion %d with %d children", path,
+              stat.cversion, stat.children)
+        return (stat.cversion + stat.children) // 2
+
     def part(self, client):
         return self.parts.get(client.name, ({}, {}))
