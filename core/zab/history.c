@@ -124,6 +124,9 @@ static uint64_t above(const struct history *h, uint64_t zxid)
 {
 	uint64_t low = h->head, high = h->tail;
 
+	/* nearly always who asks is at the end */
+	if (low == high || entry_at(h, high - 1)->zxid <= zxid)
+		return high;
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
 

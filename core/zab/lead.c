@@ -222,25 +222,33 @@ void zab_lead_epoch_written(struct zab *z, enum zab_file file)
 
 /* ---- commits ---- */
 
+/* @p zxid, if it is newer than @p best and a quorum has it on disk. */
+static uint64_t durable_on_quorum(const struct zab *z, uint64_t zxid, uint64_t best)
+{
+	uint64_t set;
+
+	if (zxid <= best)
+		return best;
+	set = z->durable >= zxid ? own_place(z) : 0;
+	for (uint64_t left = z->links; left; left &= left - 1) {
+		const struct zab_link *l = &z->link[zab_link_first(left)];
+
+		if (l->state >= ZAB_LINK_ACKED && l->acked >= zxid)
+			set |= place_of(l);
+	}
+	return quorum(z, set) ? zxid : best;
+}
+
 /* The newest zxid that a quorum has on disk. */
 static void advance(struct zab *z)
 {
 	uint64_t best = z->history.committed;
 
-	if (z->phase != ZAB_PHASE_SERVING)
+	if (z->phase != ZAB_PHASE_SERVING || history_last(&z->history) == best)
 		return;
-	for (uint32_t i = 0; i <= ZAB_LINKS_MAX; i++) {
-		uint64_t zxid = i < ZAB_LINKS_MAX ? z->link[i].acked : z->durable;
-		uint64_t set = z->durable >= zxid ? own_place(z) : 0;
-
-		if (zxid <= best)
-			continue;
-		for (uint32_t j = 0; j < ZAB_LINKS_MAX; j++)
-			if (z->link[j].state >= ZAB_LINK_ACKED && z->link[j].acked >= zxid)
-				set |= place_of(&z->link[j]);
-		if (quorum(z, set))
-			best = zxid;
-	}
+	best = durable_on_quorum(z, z->durable, best);
+	for (uint64_t left = z->links; left; left &= left - 1)
+		best = durable_on_quorum(z, z->link[zab_link_first(left)].acked, best);
 	if (best > z->history.committed)
 		zab_commit(z, best);
 }

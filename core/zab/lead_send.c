@@ -110,7 +110,9 @@ static bool send_one(struct zab *z, uint32_t link)
 
 void zab_lead_flush(struct zab *z)
 {
-	for (uint32_t i = 0; i < ZAB_LINKS_MAX && z->role == ZAB_LEADING; i++)
+	for (uint64_t left = z->links; left && z->role == ZAB_LEADING; left &= left - 1) {
+		uint32_t i = zab_link_first(left);
+
 		while (z->link[i].room) {
 			if (zab_effects_low(z)) {
 				z->more = true;
@@ -119,6 +121,7 @@ void zab_lead_flush(struct zab *z)
 			if (!send_one(z, i))
 				break;
 		}
+	}
 }
 
 enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, uint64_t zxid,

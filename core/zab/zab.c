@@ -71,6 +71,7 @@ void zab_clear_link(struct zab *z, uint32_t link)
 	struct zab_link *l = &z->link[link];
 	struct zab_reply *reply = l->reply;
 
+	z->links &= ~(UINT64_C(1) << link);
 	*l = (struct zab_link){.place = -1, .reply = reply};
 }
 
@@ -112,9 +113,8 @@ void zab_lose_role(struct zab *z)
 {
 	if (z->ending)
 		return;
-	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++)
-		if (z->link[i].state != ZAB_LINK_NONE)
-			zab_close_link(z, i);
+	for (uint64_t left = z->links; left; left &= left - 1)
+		zab_close_link(z, zab_link_first(left));
 	z->count.lost_roles++;
 	if (z->role != ZAB_LEADING)
 		elect_suspect(&z->elect, z->elect.current.leader);
@@ -277,6 +277,7 @@ bool zab_link_up(struct zab *z, uint32_t link, uint64_t now_ns)
 	}
 	zk_assert(l->state == ZAB_LINK_NONE);
 	zab_clear_link(z, link);
+	z->links |= UINT64_C(1) << link;
 	l->state = ZAB_LINK_NEW;
 	l->heard_ns = now_ns;
 	l->room = SIZE_MAX; /* until it is told */

@@ -186,6 +186,7 @@ struct zab {
 	bool uptodate_ack_due;           /* learner */
 	uint32_t dial_tries;             /* learner */
 	uint64_t dial_ns;                /* next try, 0 = none */
+	uint64_t links;                  /* bits: those whose state is not ZAB_LINK_NONE */
 	struct zab_link link[ZAB_LINKS_MAX];
 	uint32_t effect_head, effect_tail;
 	struct zab_effect effect[ZAB_EFFECTS_MAX];

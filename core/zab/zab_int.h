@@ -32,6 +32,13 @@ static inline bool zab_effects_low(const struct zab *z)
 	return z->effect_tail - z->effect_head > ZAB_EFFECTS_MAX - ZAB_EFFECTS_SPARE;
 }
 
+/* Of a set that is not empty. */
+static inline uint32_t zab_link_first(uint64_t links)
+{
+	return (uint32_t)__builtin_ctzll(links);
+}
+_Static_assert(ZAB_LINKS_MAX <= 64, "bits of zab.links");
+
 static inline uint64_t zab_limit_ns(const struct zab *z, uint32_t ticks)
 {
 	return (uint64_t)z->conf.tick_ms * ticks * zab_ms_ns;

@@ -222,6 +222,7 @@ struct cl {
 	struct cl_server server[CL_SERVERS_MAX];
 	struct cl_client client[CL_CLIENTS];
 	struct cl_conn conn[CL_CONNS];
+	uint64_t conn_used[CL_CONNS / 64];        /* bits: those that are used */
 	bool cut[CL_SERVERS_MAX][CL_SERVERS_MAX]; /* from, to */
 	uint32_t next_value;
 	/* the checkers' */

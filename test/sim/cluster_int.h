@@ -18,6 +18,8 @@ bool cl_faulty(const struct cl *w);
 /* ---- cluster_net.c ---- */
 extern const struct srv_io cl_io;
 void cl_net_fini(struct cl *w);
+/** The first used connection at or behind @p i; CL_CONNS: none. */
+unsigned cl_conn_next(const struct cl *w, unsigned i);
 /** A connection from @p from (of @p kind) to server @p to; opens at conn->due_ns. */
 struct cl_conn *cl_connect(struct cl *w, enum cl_kind kind, unsigned from, unsigned to);
 size_t cl_pipe_room(const struct cl_end *e);

@@ -182,16 +182,30 @@ const struct srv_io cl_io = {io_peek,  io_readable, io_read_done, io_tail, io_ta
 
 /* ---- life ---- */
 
+unsigned cl_conn_next(const struct cl *w, unsigned i)
+{
+	for (; i < CL_CONNS; i = (i | 63) + 1) {
+		uint64_t left = w->conn_used[i / 64] >> i % 64;
+
+		if (left)
+			return i + (unsigned)__builtin_ctzll(left);
+	}
+	return CL_CONNS;
+}
+
 static void free_conn(struct cl_conn *c)
 {
+	unsigned i = (unsigned)(c - c->w->conn);
+
+	c->w->conn_used[i / 64] &= ~(UINT64_C(1) << i % 64);
 	free(c->pipe[0].b);
 	free(c->pipe[1].b);
-	memset(c, 0, sizeof(*c));
+	c->used = false;
 }
 
 void cl_net_fini(struct cl *w)
 {
-	for (unsigned i = 0; i < CL_CONNS; i++)
+	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++)
 		free_conn(&w->conn[i]);
 }
 
@@ -202,6 +216,7 @@ struct cl_conn *cl_connect(struct cl *w, enum cl_kind kind, unsigned from, unsig
 
 		if (c->used)
 			continue;
+		w->conn_used[i / 64] |= UINT64_C(1) << i % 64;
 		*c = (struct cl_conn){.used = true, .w = w, .due_ns = late(w)};
 		c->run_max = cl_chance(w, 300) ? 1 + cl_draw(w, 200) : SIZE_MAX;
 		for (unsigned k = 0; k < 2; k++)
@@ -241,10 +256,10 @@ void cl_end_close(struct cl_end *e, bool loud)
 
 void cl_net_drop_clients(struct cl *w, struct cl_server *s)
 {
-	for (unsigned i = 0; i < CL_CONNS; i++) {
+	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
 		struct cl_end *e = &w->conn[i].end[1];
 
-		if (!w->conn[i].used || e->kind != CL_CLIENT_PORT || e->who != s->index || !e->open)
+		if (e->kind != CL_CLIENT_PORT || e->who != s->index || !e->open)
 			continue;
 		if (e->app)
 			srv_gone(e->app, w->now_ns);
@@ -349,11 +364,9 @@ static void give_up(struct cl_conn *c)
 
 void cl_net_step(struct cl *w)
 {
-	for (unsigned i = 0; i < CL_CONNS; i++) {
+	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
 		struct cl_conn *c = &w->conn[i];
 
-		if (!c->used)
-			continue;
 		dial_step(c);
 		for (unsigned k = 0; k < 2; k++) {
 			const struct cl_pipe *p = &c->pipe[k];
@@ -384,11 +397,9 @@ uint64_t cl_net_next_ns(const struct cl *w)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (unsigned i = 0; i < CL_CONNS; i++) {
+	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
 		const struct cl_conn *c = &w->conn[i];
 
-		if (!c->used)
-			continue;
 		if (c->end[0].open && c->end[0].dial == CL_DIAL_WAITS)
 			earlier(&next, c->due_ns);
 		for (unsigned k = 0; k < 2; k++) {
@@ -490,7 +501,7 @@ static void hear(struct cl_server *s, struct cl_end *e)
 
 void cl_net_serve(struct cl *w, struct cl_server *s)
 {
-	for (unsigned i = 0; i < CL_CONNS; i++)
+	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++)
 		for (unsigned k = 0; k < 2 && w->conn[i].used; k++) {
 			struct cl_end *e = &w->conn[i].end[k];
 

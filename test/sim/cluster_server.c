@@ -223,7 +223,7 @@ void cl_crash(struct cl *w, unsigned i)
 		free_machines(w, s);
 	quorum_free(s->quorum);
 	zk_assert(s->mem.used_bytes == 0);
-	for (unsigned c = 0; c < CL_CONNS; c++)
+	for (unsigned c = 0; (c = cl_conn_next(w, c)) < CL_CONNS; c++)
 		for (unsigned k = 0; k < 2 && w->conn[c].used; k++) {
 			struct cl_end *e = &w->conn[c].end[k];
 

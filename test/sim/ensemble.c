@@ -137,6 +137,7 @@ static void end_closed(struct ens *e, struct ens_conn *c, int end, bool tell)
 	if (!c->up[other]) {
 		ens_drop_items(c, other);
 		c->used = false;
+		e->conn_used &= ~(UINT64_C(1) << (c - e->conn));
 	} else if (tell && !c->silent && !c->down_ns[other]) {
 		c->down_ns[other] = e->now_ns + (1 + ens_draw(e, 10)) * ms;
 	}
@@ -144,9 +145,9 @@ static void end_closed(struct ens *e, struct ens_conn *c, int end, bool tell)
 
 static struct ens_conn *conn_of(struct ens *e, unsigned who, uint32_t link, int *end)
 {
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++)
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX; i++)
 		for (int k = 0; k < 2; k++)
-			if (e->conn[i].used && e->conn[i].up[k] && e->conn[i].end[k] == who &&
+			if (e->conn[i].up[k] && e->conn[i].end[k] == who &&
 			    e->conn[i].link[k] == link) {
 				*end = k;
 				return &e->conn[i];
@@ -206,7 +207,7 @@ void ens_crash(struct ens *e, unsigned who)
 	s->generation++;
 	s->restart_ns = e->now_ns + (100 + ens_draw(e, 3000)) * ms;
 	zab_fini(&s->z);
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++)
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX; i++)
 		for (int k = 0; k < 2; k++)
 			if (e->conn[i].used && e->conn[i].up[k] && e->conn[i].end[k] == who) {
 				/* a stack that dies with its process says nothing */
@@ -523,6 +524,7 @@ static void on_dial(struct ens *e, unsigned who, int64_t sid)
 
 			if (c->used)
 				continue;
+			e->conn_used |= UINT64_C(1) << i;
 			*c = (struct ens_conn){.used = true,
 					       .end = {who, to},
 					       .link = {ZAB_LINK_LEADER, link},

@@ -104,6 +104,7 @@ struct ens {
 	uint64_t seed, rng, now_ns, faults_end_ns, next_fault_ns, next_load_ns;
 	struct ens_server server[ENS_SERVERS_MAX];
 	struct ens_conn conn[ENS_CONNS_MAX];
+	uint64_t conn_used; /* bits: those that are used */
 	struct ens_event event[ENS_EVENTS_MAX];
 	uint32_t events_end;
 	bool cut[ENS_SERVERS_MAX][ENS_SERVERS_MAX]; /* from, to */

@@ -22,6 +22,15 @@ uint64_t ens_draw(struct ens *e, uint64_t n);
 bool ens_chance(struct ens *e, unsigned per_thousand);
 void ens_broken(struct ens *e, unsigned server, const char *what, uint64_t zxid);
 
+/** The first used connection at or behind @p i; ENS_CONNS_MAX: none. */
+static inline unsigned ens_conn_next(const struct ens *e, unsigned i)
+{
+	uint64_t left = i < ENS_CONNS_MAX ? e->conn_used >> i : 0;
+
+	return left ? i + (unsigned)__builtin_ctzll(left) : ENS_CONNS_MAX;
+}
+_Static_assert(ENS_CONNS_MAX <= 64, "bits of ens.conn_used");
+
 void ens_boot(struct ens *e, unsigned who);
 void ens_crash(struct ens *e, unsigned who);
 /** Carry out what the last event of @p who has asked for. */

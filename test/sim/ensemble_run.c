@@ -121,10 +121,10 @@ static uint64_t next_ns(const struct ens *e)
 	for (uint32_t i = 0; i < e->events_end; i++)
 		if (e->event[i].used)
 			earlier(&next, e->event[i].due_ns);
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++) {
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX; i++) {
 		const struct ens_conn *c = &e->conn[i];
 
-		for (int k = 0; c->used && k < 2; k++) {
+		for (int k = 0; k < 2; k++) {
 			if (c->head[k] != c->tail[k])
 				earlier(&next, c->item[k][c->head[k] % ENS_QUEUE_MAX].due_ns);
 			if (c->down_ns[k] && c->up[k])
@@ -158,9 +158,8 @@ static void step(struct ens *e)
 			ens_on_event(e, &e->event[i]);
 	while (e->events_end && !e->event[e->events_end - 1].used)
 		e->events_end--;
-	for (unsigned i = 0; i < ENS_CONNS_MAX && !e->failed; i++)
-		if (e->conn[i].used)
-			ens_serve_conn(e, &e->conn[i]);
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX && !e->failed; i++)
+		ens_serve_conn(e, &e->conn[i]);
 	if (e->now_ns >= e->next_load_ns)
 		load(e);
 	if (e->now_ns < e->faults_end_ns && e->now_ns >= e->next_fault_ns)
@@ -202,11 +201,10 @@ static void clean_up(struct ens *e)
 	for (unsigned i = 0; i < e->n; i++)
 		if (e->server[i].up)
 			zab_fini(&e->server[i].z);
-	for (unsigned i = 0; i < ENS_CONNS_MAX; i++)
-		if (e->conn[i].used) {
-			ens_drop_items(&e->conn[i], 0);
-			ens_drop_items(&e->conn[i], 1);
-		}
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX; i++) {
+		ens_drop_items(&e->conn[i], 0);
+		ens_drop_items(&e->conn[i], 1);
+	}
 }
 
 bool ens_run(struct ens *e, uint64_t seed, enum ens_naive naive)
