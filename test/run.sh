@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run test programs one after the other, keep their output, say what failed.
 # usage: run.sh NAME=COMMAND...    (COMMAND is split at blanks)
-# A NAME that ends in & runs beside the one after it: for tests that mostly wait.
+# A NAME that ends in & runs beside the one after it: for what leaves CPUs idle and
+# measures no time.
 # LOG (default build/log) takes the outputs. Exit code 125 of a program means skipped; with NO_SKIP
 # set that is a failure.
 set -u

@@ -277,3 +277,14 @@ def half_closed_connection(run):
     d(w.exists(run.root))
     e = run.conn(session=c.session, password=c.password)
     e.to_end()
+
+
+@case(slow=True)
+def create_session_as_a_request(run):
+    """The opcode that only a server's own requests have; see the rule session-made-twice."""
+    c = run.conn()
+    c(w.create(run.root))
+    c.feed(zk.request(c.xid + 1, w.CREATE_SESSION, zk.i32(1000)), "createSession from a client",
+           ops=("connect",) if run.side.kind == "apache" else ())
+    d = run.conn()
+    d(w.exists(run.root), w.get_children2(run.root))

@@ -20,7 +20,6 @@ import cases_node
 import cases_path
 import cases_quota
 import cases_session
-import cases_unserved
 import cases_watch
 import compare
 import randomly
@@ -30,7 +29,7 @@ import side as sides
 from book import CASES
 
 MODULES = (cases_node, cases_path, cases_acl, cases_multi, cases_watch, cases_session, cases_frame,
-           cases_quota, cases_unserved)
+           cases_quota)
 SHOWN_DIFFERENCES = 3
 
 
@@ -145,7 +144,6 @@ def main():
     p = argparse.ArgumentParser(prog="run.sh [apache|zokor] [apache|zokor]", description=__doc__)
     p.add_argument("sides", nargs=2, type=side_of)
     p.add_argument("-k", dest="only", help="only the scripted cases whose name matches")
-    p.add_argument("--with", dest="groups", default="", help="also the cases of these groups")
     p.add_argument("--seed", type=int, help="only this random run")
     p.add_argument("--first-seed", type=int, default=1)
     p.add_argument("--requests", type=int, default=1000, help="requests of one random run")
@@ -160,9 +158,7 @@ def main():
     p.add_argument("seeds", nargs="?", type=int, default=20, help="how many random runs")
     options = p.parse_intermixed_args()
 
-    groups = set(options.groups.split(","))
-    chosen = [c for c in CASES if (c.group is None or c.group in groups or "all" in groups)
-              and (options.only is None or re.search(options.only, c.name))]
+    chosen = [c for c in CASES if options.only is None or re.search(options.only, c.name)]
     left_out = [c for c in chosen if c.needs39 and options.sides[0].line != options.sides[1].line]
     chosen = [c for c in chosen if c not in left_out]
     names = [c.name for c in CASES]

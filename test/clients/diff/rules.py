@@ -278,3 +278,23 @@ def null_list_half_done(run, old, new, state):
         del old.frames[:-1]
         return True
     return False
+
+
+@rule("session-made-twice", "any", "Apache makes the session of a client that sends createSession "
+      "once more, with the time-out it asks for, which nothing clamps: it answers with a "
+      "ConnectResponse in the middle of the replies, and when that time is over closes the "
+      "connection, pings or not. zokor answers -6 and closes, as to every opcode that is not a "
+      "client's")
+def session_made_twice(run, old, new, state):
+    again = {"protocol": 0, "timeout": sides_timeout(run), "session": "session +0",
+             "password": "right", "readOnly": False}
+    if (old.text == "createSession from a client" and old.frames == [["connect", again]] and
+            new.frames == [["frame", {"xid": 2, "zxid": -1, "err": -6}]]):
+        old.frames = new.frames
+        return True
+    return False
+
+
+def sides_timeout(run):
+    """What the first connection of this case was given."""
+    return run.conns[0].timeout

@@ -10,7 +10,6 @@
 #
 #   -k REGEX            only the scripted cases whose name matches
 #   --seed N            only the random run N
-#   --with GROUP,...    also the cases of these groups; all is every group
 #   -v                  name every case
 #
 # Environment: that of ../lib/server.sh.
