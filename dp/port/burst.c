@@ -3,8 +3,6 @@
 #include "dp/port/port_int.h"
 
 #include <rte_prefetch.h>
-#include <string.h>
-#include <sys/uio.h>
 
 enum { PREFETCH_AHEAD = 4 };
 
@@ -34,6 +32,8 @@ uint16_t port_rx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 
 	if (n > PORT_BURST_MAX)
 		n = PORT_BURST_MAX;
+	if (pq->fd >= 0)
+		return tap_io_rx(pq, v, n);
 	got = rte_eth_rx_burst(port->id, q, m, n);
 	if (got == 0)
 		return 0;
@@ -82,22 +82,6 @@ static void tx_offload(struct rte_mbuf *m, const struct pkt *p)
 		m->ol_flags |= ip[9] == 17 ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
 }
 
-/* A TAP with a large MTU: the driver accepts no frame above 1522 bytes, the kernel does. The four
- * bytes in front are struct tun_pi, which the driver has asked the kernel for. */
-static uint16_t tap_write_frames(const struct port_queue *pq, struct pkt **v, uint16_t n)
-{
-	uint16_t i;
-
-	for (i = 0; i < n; i++) {
-		uint8_t pi[4] = {0, 0, v[i]->data[12], v[i]->data[13]};
-		struct iovec io[2] = {{pi, sizeof(pi)}, {v[i]->data, v[i]->len}};
-
-		if (writev(pq->fd, io, 2) < 0)
-			break;
-	}
-	return i;
-}
-
 uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 {
 	struct port_queue *pq = &port->q[q];
@@ -110,6 +94,8 @@ uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 		n = PORT_BURST_MAX;
 	else if (n == 0)
 		return 0;
+	if (pq->fd >= 0)
+		return tap_io_tx(pq, v, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = v[i];
 
@@ -122,13 +108,7 @@ uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 		len[i] = p->len;
 		tx_offload(m[i], p);
 	}
-	if (zk_unlikely(port->tap_write)) {
-		sent = tap_write_frames(pq, v, n);
-		for (uint16_t i = 0; i < sent; i++)
-			pkt_free(v[i]);
-	} else {
-		sent = rte_eth_tx_burst(port->id, q, m, n);
-	}
+	sent = rte_eth_tx_burst(port->id, q, m, n);
 	for (uint16_t i = 0; i < sent; i++)
 		/* cppcheck-suppress uninitvar ; sent <= n */
 		bytes += len[i];

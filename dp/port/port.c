@@ -13,7 +13,7 @@
 
 enum {
 	DESC_MAX = 1024,
-	DESC_TAP = 64,
+	DESC_TAP = 1,
 	FRAME_EXTRA = 14 + 8,
 	MTU_DEFAULT = 1500,
 	MTU_MIN = 576,
@@ -138,7 +138,6 @@ static enum zk_err configure(struct port *p, const struct rte_eth_dev_info *info
 	int rc;
 
 	c.rxmode.mtu = driver_mtu(p, info);
-	p->tap_write = p->conf.spec.kind == PORT_TAP && c.rxmode.mtu < p->mtu;
 	c.intr_conf.rxq = p->conf.spec.kind == PORT_TAP;
 	p->rss = p->queues > 1 &&
 		 (p->conf.spec.kind == PORT_TAP || p->conf.spec.kind == PORT_AF_PACKET);
@@ -194,7 +193,7 @@ static enum zk_err queues_set_up(struct port *p, const struct rte_eth_dev_info *
 	int rc = 0;
 
 	if (p->conf.spec.kind == PORT_TAP)
-		nrx = DESC_TAP; /* it takes that many buffers for itself and uses one */
+		nrx = DESC_TAP; /* it takes that many buffers for itself and uses none */
 	while (nrx > 64 && nrx > p->conf.rx_pool_packets / 4)
 		nrx /= 2;
 	tx.offloads &= ~(uint64_t)RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE; /* packets are shared */
@@ -229,12 +228,10 @@ static enum zk_err start(struct port *p, char *why)
 	(void)rte_eth_promiscuous_enable(p->id); /* the stack has its own MAC */
 	for (uint16_t i = 0; i < p->queues; i++) {
 		p->q[i].fd = -1;
-		if (p->conf.spec.kind == PORT_TAP)
-			p->q[i].fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, i);
-	}
-	if (p->tap_write && p->q[0].fd < 0) {
-		SAY(why, "device %s: MTU %u is not possible here", p->conf.spec.name, p->mtu);
-		return ZK_EINVAL;
+		if (p->conf.spec.kind == PORT_TAP && tap_io_start(p, i) != ZK_EOK) {
+			SAY(why, "device %s: no descriptor of queue %u", p->conf.spec.name, i);
+			return ZK_EIO;
+		}
 	}
 	return ZK_EOK;
 }
@@ -366,6 +363,8 @@ uint32_t port_close(struct port *p)
 		(void)rte_eal_hotplug_remove("vdev", p->dev_name);
 	if (p->started && p->conf.tap_bridge[0])
 		tap_host_take_down(&p->conf);
+	for (uint16_t i = 0; i < p->queues; i++)
+		tap_io_end(&p->q[i]);
 	/* The af_xdp driver never gives back what it put into the kernel's fill ring. */
 	for (uint16_t i = 0; i < p->queues; i++)
 		missing += pkt_pool_end(p->q[i].pool,
@@ -427,6 +426,7 @@ void port_stats_get(const struct port *port, struct port_stats *out)
 	for (uint16_t i = 0; i < port->queues; i++) {
 		const struct port_queue *q = &port->q[i];
 
+		out->rx_nombuf += atomic_load_explicit(&q->rx_nombuf, memory_order_relaxed);
 		out->rx_packets += atomic_load_explicit(&q->rx_packets, memory_order_relaxed);
 		out->rx_bytes += atomic_load_explicit(&q->rx_bytes, memory_order_relaxed);
 		out->rx_dropped += atomic_load_explicit(&q->rx_dropped, memory_order_relaxed);

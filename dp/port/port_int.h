@@ -21,17 +21,17 @@ struct pkt_pool {
 /** Owner core writes, relaxed; port_stats_get() reads, relaxed: counters only. */
 struct port_queue {
 	_Alignas(ZK_CACHE_LINE) _Atomic uint64_t rx_packets;
-	_Atomic uint64_t rx_bytes, rx_dropped;
+	_Atomic uint64_t rx_bytes, rx_dropped, rx_nombuf;
 	_Atomic uint64_t tx_packets, tx_bytes;
-	int fd; /* readable when packets wait; -1 = none */
+	int fd; /* a TAP's, which frames go through; readable when packets wait; -1 = none */
 	struct pkt_pool *pool;
+	struct pkt *spare; /* a TAP's: the buffer the next frame is read into, NULL = none yet */
 };
 
 struct port {
 	uint16_t id; /* DPDK's port number */
 	uint16_t queues, mtu;
 	bool rss, csum_rx_trusted, csum_tx_ok;
-	bool tap_write; /* frames go out by write(2): the driver would refuse this MTU */
 	bool started, is_vdev;
 	struct port_conf conf;
 	char dev_name[64];        /* DPDK's name of the device */
@@ -77,6 +77,20 @@ ZK_MUST_USE enum zk_err tap_host_address_free(const struct port_conf *conf, char
 
 /** Take back what outlives the TAP: the route over a bridge. */
 void tap_host_take_down(const struct port_conf *conf);
+
+/** The frames of a TAP's queue @p q go by its descriptor from now on: find it, and stop the
+ * driver's signals. Main thread, after the device has started. @return ZK_EOK or ZK_EIO. */
+ZK_MUST_USE enum zk_err tap_io_start(struct port *port, uint16_t q);
+
+/** Give back what the queue keeps. Main thread, when the cores have stopped; more than once is
+ * allowed. */
+void tap_io_end(struct port_queue *pq);
+
+/** port_rx() and port_tx() of a TAP, counters included. A frame longer than a buffer is dropped and
+ * counted; without a buffer nothing is read, which is counted, too. At most @p n system calls,
+ * none of which sleeps. */
+uint16_t tap_io_rx(struct port_queue *pq, struct pkt **v, uint16_t n);
+uint16_t tap_io_tx(struct port_queue *pq, struct pkt **v, uint16_t n);
 
 /** Does somebody else on the wire answer for @p ip? RFC 5227 probe, at most 150 ms, before the
  * pollers start. */

@@ -88,6 +88,13 @@ for mtu in 1500 16000; do
 	done
 done
 
+for mtu in 1500 16000; do
+	for queues in 1 4; do
+		out=$(in_ns timeout 60 "${prog%port_test}tap_test" $mtu $queues 2>&1)
+		ok "tap, mtu $mtu, $queues queues: each size, too long, no buffer, link down" $? "$out"
+	done
+done
+
 start "$prog" talk tap:zk0 host=127.181.0.2 stack=127.181.0.1
 code "interface name busy" 13 "zk0 exists already" "$prog" open tap:zk0
 code "address routed elsewhere" 13 "busy: it is already routed to interface zk0" \
