@@ -58,7 +58,7 @@ static bool drain(struct port *port, uint32_t ip, const uint8_t own[6], uint8_t 
 {
 	bool found = false;
 
-	for (uint16_t q = 0; q < port->queues; q++) {
+	for (uint16_t q = 0; q < port_all_queues(port); q++) {
 		struct pkt *v[PORT_BURST_MAX];
 		uint16_t n = port_rx(port, q, v, PORT_BURST_MAX);
 

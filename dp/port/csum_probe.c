@@ -94,7 +94,7 @@ static void frame_look(const struct pkt *p, enum probe_kind kind, uint64_t cooki
 
 static void drain(struct port *port, enum probe_kind kind, uint64_t cookie, struct probe_seen *seen)
 {
-	for (uint16_t q = 0; q < port->queues; q++) {
+	for (uint16_t q = 0; q < port_all_queues(port); q++) {
 		struct pkt *v[PORT_BURST_MAX];
 		uint16_t n = port_rx(port, q, v, PORT_BURST_MAX);
 

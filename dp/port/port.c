@@ -14,6 +14,7 @@
 enum {
 	DESC_MAX = 1024,
 	DESC_TAP = 1,
+	TAP_QUEUES_MAX = 4, /* more: the driver overruns an array of 8 descriptors at start */
 	FRAME_EXTRA = 14 + 8,
 	MTU_DEFAULT = 1500,
 	MTU_MIN = 576,
@@ -37,6 +38,11 @@ static enum zk_err conf_check(const struct port_conf *conf, char *why)
 	}
 	if (conf->rx_pool_packets < 256) {
 		SAY(why, "%u receive buffers per queue are too few (256)", conf->rx_pool_packets);
+		return ZK_EINVAL;
+	}
+	if (conf->peer.queue && conf->peer.rx_pool_packets < 256) {
+		SAY(why, "%u receive buffers of the peer's queue are too few (256)",
+		    conf->peer.rx_pool_packets);
 		return ZK_EINVAL;
 	}
 	if (conf->tap_host_prefix > 32 || (conf->tap_host_ip && conf->tap_host_prefix == 0)) {
@@ -102,17 +108,41 @@ static enum zk_err device_create(struct port *p, char *why)
 	return ZK_EOK;
 }
 
-static uint16_t queues_of(const struct port *p, const struct rte_eth_dev_info *info)
+static uint16_t least(uint16_t a, uint16_t b)
 {
-	uint16_t n = p->conf.queues;
+	return a < b ? a : b;
+}
 
-	if (n > info->max_rx_queues)
-		n = info->max_rx_queues;
-	if (n > info->max_tx_queues)
-		n = info->max_tx_queues;
+static uint16_t most_queues(const struct port *p, const struct rte_eth_dev_info *info)
+{
+	uint16_t n = least(info->max_rx_queues, info->max_tx_queues);
+
 	if (p->conf.spec.kind == PORT_AF_XDP)
-		n = 1; /* more than one: no packet arrives */
-	return n ? n : 1;
+		return 1; /* more than one: no packet arrives */
+	return p->conf.spec.kind == PORT_TAP ? least(n, TAP_QUEUES_MAX) : n;
+}
+
+/* One queue more than client cores, where frames can be told apart before they come in. A TAP has
+ * few, and a client core without one gets its frames from another core. */
+static void queues_decide(struct port *p, const struct rte_eth_dev_info *info)
+{
+	uint16_t most = most_queues(p, info), wanted = p->conf.queues;
+	bool tap = p->conf.spec.kind == PORT_TAP;
+
+	p->queues = least(wanted, most ? most : 1);
+	snprintf(p->peer_way, PORT_WAY_MAX, "software");
+	if (!p->conf.peer.queue)
+		return;
+	if (!tap && p->conf.spec.kind != PORT_PCI) {
+		snprintf(p->peer_way, PORT_WAY_MAX, "software (not on such a device)");
+		return;
+	}
+	if (most < 2 || (!tap && most <= wanted)) {
+		snprintf(p->peer_way, PORT_WAY_MAX, "software (the device has %u queues)", most);
+		return;
+	}
+	p->queues = least(wanted, (uint16_t)(most - 1));
+	p->peer_queue = true;
 }
 
 /* The driver's own MTU limit does not bind where it only guards what we do ourselves. */
@@ -154,10 +184,10 @@ static enum zk_err configure(struct port *p, const struct rte_eth_dev_info *info
 	}
 	c.lpbk_mode = loop;
 	eal_chatter_reset();
-	rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &c);
+	rc = rte_eth_dev_configure(p->id, port_all_queues(p), port_all_queues(p), &c);
 	if (rc != 0) {
 		SAY(why, "device %s: configuration with %u queues, MTU %u refused (%s)",
-		    p->conf.spec.name, p->queues, p->mtu, rte_strerror(-rc));
+		    p->conf.spec.name, port_all_queues(p), p->mtu, rte_strerror(-rc));
 		eal_chatter_append(why, PORT_ERR_TEXT_MAX);
 		return driver_code(rc);
 	}
@@ -166,16 +196,18 @@ static enum zk_err configure(struct port *p, const struct rte_eth_dev_info *info
 
 static enum zk_err pools_make(struct port *p, const struct rte_eth_dev_info *info, char *why)
 {
-	uint32_t packets = p->conf.rx_pool_packets;
+	uint32_t packets = p->conf.rx_pool_packets + p->conf.peer.rx_pool_packets;
 	uint32_t room = p->mtu + FRAME_EXTRA < 2048 ? 2048 : p->mtu + FRAME_EXTRA;
 
 	if (room < info->min_rx_bufsize)
 		room = info->min_rx_bufsize;
 	if (p->conf.spec.kind == PORT_AF_XDP)
 		packets += AF_XDP_OWN_PACKETS; /* the driver keeps that many in the kernel's ring */
-	for (uint16_t i = 0; i < p->queues; i++) {
+	for (uint16_t i = 0; i < port_all_queues(p); i++) {
 		char purpose[48];
 
+		if (i == p->queues)
+			packets = p->conf.peer.rx_pool_packets;
 		snprintf(purpose, sizeof(purpose), "rx %.24s queue %u", p->conf.spec.name, i);
 		p->q[i].pool = port_pool_new(purpose, packets, room);
 		if (!p->q[i].pool) {
@@ -199,7 +231,7 @@ static enum zk_err queues_set_up(struct port *p, const struct rte_eth_dev_info *
 	tx.offloads &= ~(uint64_t)RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE; /* packets are shared */
 	eal_chatter_reset();
 	rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &nrx, &ntx);
-	for (uint16_t i = 0; rc == 0 && i < p->queues; i++) {
+	for (uint16_t i = 0; rc == 0 && i < port_all_queues(p); i++) {
 		rc = rte_eth_rx_queue_setup(p->id, i, nrx, 0, NULL, p->q[i].pool->mp);
 		if (rc == 0)
 			rc = rte_eth_tx_queue_setup(p->id, i, ntx, 0, &tx);
@@ -226,7 +258,7 @@ static enum zk_err start(struct port *p, char *why)
 	}
 	p->started = true;
 	(void)rte_eth_promiscuous_enable(p->id); /* the stack has its own MAC */
-	for (uint16_t i = 0; i < p->queues; i++) {
+	for (uint16_t i = 0; i < port_all_queues(p); i++) {
 		p->q[i].fd = -1;
 		if (p->conf.spec.kind == PORT_TAP && tap_io_start(p, i) != ZK_EOK) {
 			SAY(why, "device %s: no descriptor of queue %u", p->conf.spec.name, i);
@@ -290,6 +322,35 @@ static void csum_learn(struct port *p, const struct rte_eth_dev_info *info)
 	p->started = false;
 }
 
+static enum zk_err bring_up(struct port *p, const struct rte_eth_dev_info *info, char *why)
+{
+	enum zk_err err = configure(p, info, false, why);
+
+	if (!err)
+		err = queues_set_up(p, info, why);
+	if (!err && p->conf.spec.kind == PORT_TAP)
+		err = tap_host_set_up(&p->conf, why);
+	return err ? err : start(p, why);
+}
+
+/* The device cannot keep it for the peer's frames: once more, without it. */
+static enum zk_err without_peer_queue(struct port *p, const struct rte_eth_dev_info *info,
+				      char *why)
+{
+	struct port_queue *q = &p->q[p->queues];
+	enum zk_err err;
+
+	(void)rte_eth_dev_stop(p->id);
+	p->started = p->peer_queue = false;
+	err = bring_up(p, info, why); /* the driver gives the queue's packets back */
+	if (err)
+		return err;
+	tap_io_end(q);
+	(void)pkt_pool_end(q->pool, 0);
+	q->pool = NULL;
+	return ZK_EOK;
+}
+
 static enum zk_err open_device(struct port *p, char *why)
 {
 	struct rte_eth_dev_info info;
@@ -302,20 +363,16 @@ static enum zk_err open_device(struct port *p, char *why)
 		SAY(why, "device %s does not describe itself", p->conf.spec.name);
 		return ZK_EIO;
 	}
-	p->queues = queues_of(p, &info);
+	queues_decide(p, &info);
 	err = mtu_decide(p, why);
 	if (!err)
 		err = pools_make(p, &info, why);
 	if (err)
 		return err;
 	csum_learn(p, &info);
-	err = configure(p, &info, false, why);
-	if (!err)
-		err = queues_set_up(p, &info, why);
-	if (!err && p->conf.spec.kind == PORT_TAP)
-		err = tap_host_set_up(&p->conf, why);
-	if (!err)
-		err = start(p, why);
+	err = bring_up(p, &info, why);
+	if (!err && p->peer_queue && !port_steer_begin(p))
+		err = without_peer_queue(p, &info, why);
 	if (!err)
 		err = address_probe(p, why);
 	return err;
@@ -355,6 +412,7 @@ uint32_t port_close(struct port *p)
 
 	if (!p)
 		return 0;
+	port_flow_end(p);
 	if (p->started)
 		(void)rte_eth_dev_stop(p->id);
 	if (p->id < RTE_MAX_ETHPORTS)
@@ -363,10 +421,10 @@ uint32_t port_close(struct port *p)
 		(void)rte_eal_hotplug_remove("vdev", p->dev_name);
 	if (p->started && p->conf.tap_bridge[0])
 		tap_host_take_down(&p->conf);
-	for (uint16_t i = 0; i < p->queues; i++)
+	for (uint16_t i = 0; i <= PORT_QUEUES_MAX; i++)
 		tap_io_end(&p->q[i]);
 	/* The af_xdp driver never gives back what it put into the kernel's fill ring. */
-	for (uint16_t i = 0; i < p->queues; i++)
+	for (uint16_t i = 0; i <= PORT_QUEUES_MAX; i++)
 		missing += pkt_pool_end(p->q[i].pool,
 					p->conf.spec.kind == PORT_AF_XDP ? AF_XDP_KEPT_MAX : 0);
 	free(p);
@@ -376,6 +434,16 @@ uint32_t port_close(struct port *p)
 uint16_t port_queues(const struct port *port)
 {
 	return port->queues;
+}
+
+int port_peer_queue(const struct port *port)
+{
+	return port->peer_queue ? port->queues : -1;
+}
+
+const char *port_peer_way(const struct port *port)
+{
+	return port->peer_way;
 }
 
 uint16_t port_mtu(const struct port *port)
@@ -423,7 +491,7 @@ void port_stats_get(const struct port *port, struct port_stats *out)
 	struct rte_eth_stats dev;
 
 	memset(out, 0, sizeof(*out));
-	for (uint16_t i = 0; i < port->queues; i++) {
+	for (uint16_t i = 0; i < port_all_queues(port); i++) {
 		const struct port_queue *q = &port->q[i];
 
 		out->rx_nombuf += atomic_load_explicit(&q->rx_nombuf, memory_order_relaxed);

@@ -14,7 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PORT_QUEUES_MAX = 16, PORT_BURST_MAX = 64, PORT_ERR_TEXT_MAX = 256 };
+enum {
+	PORT_QUEUES_MAX = 16, /* of client cores */
+	PORT_BURST_MAX = 64,
+	PORT_ERR_TEXT_MAX = 256,
+	PORT_PEER_LISTEN = 2,
+	PORT_REMOTES_MAX = 512,
+	PORT_WAY_MAX = 96,
+};
 
 enum port_kind { PORT_TAP, PORT_AF_PACKET, PORT_AF_XDP, PORT_MEMIF, PORT_PCI };
 
@@ -30,16 +37,37 @@ struct port_spec {
  *  @return ZK_EOK, or ZK_EINVAL with one line in @p why (PORT_ERR_TEXT_MAX bytes). */
 ZK_MUST_USE enum zk_err port_spec_parse(const char *text, struct port_spec *spec, char *why);
 
+struct port_remote {
+	uint32_t ip; /* host byte order */
+	uint16_t port;
+};
+
+/** What a member of an ensemble wants of a device that clients use, too. All zero: nothing. */
+struct port_peer_conf {
+	/* A queue of its own, with its own pool, for TCP to .listen and from .remote: the device
+	 * puts it there (steer.c). A wish: see port_peer_queue(). */
+	bool queue;
+	/* Of that queue. Every other queue gets as many more: a frame that the device did not know
+	 * for the peer's comes in there. */
+	uint32_t rx_pool_packets;
+	uint16_t client_port, listen[PORT_PEER_LISTEN];
+	const struct port_remote *remote; /* the other members' ports; borrowed by port_open() */
+	unsigned remotes;                 /* at most PORT_REMOTES_MAX; more are not looked at */
+	/* The client cores' net_conf.steer_key: a device that can compute net_owner() does. */
+	uint8_t steer_key[16];
+};
+
 struct port_conf {
 	struct port_spec spec;
 	uint16_t queues;          /* wanted: one per client core; the device may give fewer, see
 				     port_queues() */
 	uint16_t mtu;             /* 0 = the device's own */
 	uint32_t rx_pool_packets; /* per queue */
-	uint32_t tap_host_ip;     /* tap only, host byte order: kernel side's address, 0 = none */
-	uint8_t tap_host_prefix;  /* its prefix length */
-	char tap_bridge[16];      /* tap only: bridge to join, "" = none */
-	uint32_t stack_ip;        /* the stack's own address, host byte order: routed to the tap */
+	struct port_peer_conf peer;
+	uint32_t tap_host_ip;    /* tap only, host byte order: kernel side's address, 0 = none */
+	uint8_t tap_host_prefix; /* its prefix length */
+	char tap_bridge[16];     /* tap only: bridge to join, "" = none */
+	uint32_t stack_ip;       /* the stack's own address, host byte order: routed to the tap */
 };
 
 struct port;
@@ -59,7 +87,16 @@ ZK_MUST_USE enum zk_err port_open(const struct port_conf *conf, struct port **po
  *  so on the log callback); 0 = none. */
 uint32_t port_close(struct port *port);
 
-uint16_t port_queues(const struct port *port); /* queue pairs really there, >= 1 */
+uint16_t port_queues(const struct port *port); /* queue pairs for client cores, >= 1 */
+
+/** The queue that is the peer's (conf.peer.queue), after the client cores'; -1: the device has
+ * none, and the frames come in on the others. A frame on the wrong queue is possible both ways. */
+int port_peer_queue(const struct port *port);
+
+/** Who puts the peer's frames where they belong, for the log: "steering program", "flow rules 4 of
+ * 4", "software (WHY)". */
+const char *port_peer_way(const struct port *port);
+
 uint16_t port_mtu(const struct port *port);
 bool port_tx_csum_ok(
 	const struct port *port); /* the start-up probe saw transmit checksum offload work */

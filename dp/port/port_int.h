@@ -29,14 +29,17 @@ struct port_queue {
 };
 
 struct port {
-	uint16_t id; /* DPDK's port number */
-	uint16_t queues, mtu;
+	uint16_t id;          /* DPDK's port number */
+	uint16_t queues, mtu; /* queues: of client cores, 0 .. queues - 1 */
+	bool peer_queue;      /* there is one more behind them */
+	bool flows;           /* rules were made */
+	char peer_way[PORT_WAY_MAX];
 	bool rss, csum_rx_trusted, csum_tx_ok;
 	bool started, is_vdev;
 	struct port_conf conf;
 	char dev_name[64];        /* DPDK's name of the device */
 	uint32_t bridge_route_ip; /* route to take back at close, 0 = none */
-	struct port_queue q[PORT_QUEUES_MAX];
+	struct port_queue q[PORT_QUEUES_MAX + 1];
 };
 
 static inline struct rte_mbuf *pkt_to_mbuf(struct pkt *p)
@@ -47,6 +50,12 @@ static inline struct rte_mbuf *pkt_to_mbuf(struct pkt *p)
 static inline struct pkt *pkt_of_mbuf(struct rte_mbuf *m)
 {
 	return rte_mbuf_to_priv(m);
+}
+
+/** With the peer's. */
+static inline uint16_t port_all_queues(const struct port *p)
+{
+	return (uint16_t)(p->queues + p->peer_queue);
 }
 
 static inline void port_count(_Atomic uint64_t *c, uint64_t n)
@@ -95,6 +104,16 @@ uint16_t tap_io_tx(struct port_queue *pq, struct pkt **v, uint16_t n);
 /** Does somebody else on the wire answer for @p ip? RFC 5227 probe, at most 150 ms, before the
  * pollers start. */
 bool port_arp_answers(struct port *port, uint32_t ip, uint8_t mac[6]);
+
+/** Make the device put the peer's frames on its queue, and nothing else there. The port has started
+ * and has that queue. Main thread, before the pollers. @return false: it cannot, as p->peer_way
+ * says; then the queue must go, since other frames may come in there. */
+bool port_steer_begin(struct port *p);
+
+/** port_steer_begin() of a device with flow rules: each rule that it takes, and RSS over the client
+ * cores' queues only. Its rules go with port_flow_end(). */
+bool port_flow_begin(struct port *p);
+void port_flow_end(struct port *p);
 
 /** Start-up probe of checksum offload, see csum_probe.c. Before the pollers start. */
 void port_csum_probe(struct port *port);

@@ -95,6 +95,10 @@ for mtu in 1500 16000; do
 	done
 done
 
+out=$(in_ns "$prog" open tap:zk0 host=127.181.0.2 stack=127.181.0.1 queues=16 2>&1)
+[[ $out == "0 opened queues=4 "*"ok, 0 packets missing" ]]
+ok "tap, 16 queues wanted: as many as its driver can" $? "$out"
+
 start "$prog" talk tap:zk0 host=127.181.0.2 stack=127.181.0.1
 code "interface name busy" 13 "zk0 exists already" "$prog" open tap:zk0
 code "address routed elsewhere" 13 "busy: it is already routed to interface zk0" \
@@ -105,6 +109,37 @@ in_ns ping -c 6 -i 0.1 -W 1 127.181.0.1 >/dev/null
 finish "the first owner is not disturbed"
 [ ! -e "/proc/sys/net/ipv4/conf/zk0" ] && ! in_ns ip link show zk0 >/dev/null 2>&1
 ok "the interface goes with its process" $?
+
+# A queue for the peer, and a device that cannot have one: then as without.
+for queues in 1 2 3 16; do
+	out=$(in_ns timeout 40 "$prog" steer tap:zk0 host=10.0.0.2 stack=10.0.0.1 queues=$queues peer=1 2>&1)
+	ok "tap, $queues client cores: each frame on its own queue, the peer's too" $? "$out"
+done
+no_bpf="setpriv --bounding-set -bpf,-sys_admin --inh-caps -bpf,-sys_admin"
+peer_way() { # NAME WAY ARGUMENTS...
+	local name=$1 want=$2 out
+	shift 2
+	out=$(in_ns timeout 40 "$@" peer=1 2>&1)
+	[[ $out == *"way=\"$want\" peer=-1"* && $out == *"ok, 0 packets missing" ]]
+	ok "$name" $? "$out"
+}
+# shellcheck disable=SC2086
+peer_way "tap without bpf(2): software" "software (bpf: Operation not permitted)" \
+	$no_bpf "$prog" open tap:zk0 host=10.0.0.2 stack=10.0.0.1 queues=2 huge=no
+# shellcheck disable=SC2086
+start $no_bpf "$prog" talk tap:zk0 host=127.181.0.2 stack=127.181.0.1 queues=2 peer=1 huge=no
+ok "tap without bpf(2): opens once more without the queue" $? "$(cat "$dir/out")"
+out=$(in_ns ping -c 6 -i 0.1 -W 1 127.181.0.1 2>&1)
+finish "... and talks"
+PORT_TEST_EAL=--vdev=net_ring0 peer_way "no queue is left for it: software" \
+	"software (the device has 16 queues)" "$prog" open pci:net_ring0 queues=16
+PORT_TEST_EAL=--vdev=net_null0 peer_way "a device without flow rules: software" \
+	"software (the device takes no flow rules)" "$prog" open pci:net_null0
+PORT_TEST_EAL=--vdev=net_tap0,iface=zq0 peer_way "a driver that takes no such rule: software" \
+	"software (the device takes no flow rules)" "$prog" open pci:net_tap0
+PORT_TEST_EAL=--vdev=net_tap0,iface=zq0 peer_way "a driver without a table of RSS: software" \
+	"software (no table of RSS)" "$prog" open pci:net_tap0 queues=2
+peer_way "memif: software" "software (not on such a device)" "$prog" open "memif:$dir/q.sock"
 
 in_ns ip link add zbr address 02:00:00:00:00:01 type bridge
 in_ns ip addr add 127.181.9.254/24 dev zbr

@@ -6,26 +6,32 @@
  *   port_test echo DEVICE N             send back N frames, then end
  *   port_test send DEVICE N             send N frames, expect each one back
  *   port_test open DEVICE [KEY=VALUE..] open, close; prints the code and the line
+ *   port_test steer DEVICE [KEY=VALUE..] a TAP with a queue for the peer: frames that the kernel is
+ *                                       given by a raw socket come out of which queue?
  *   port_test leak                      keep one packet of a pool: the report must name it
  *   port_test memory                    huge pages, clock, threads
  *
- * KEY: bridge=NAME host=IP stack=IP mtu=N queues=N huge=no|2M|auto
+ * KEY: bridge=NAME host=IP stack=IP mtu=N queues=N huge=no|2M|auto peer=1 (a queue for the peer)
  */
 #include "core/base/endian.h"
+#include "core/base/hash.h"
 #include "dp/eal/eal.h"
 #include "dp/port/port.h"
 
 #include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PINGS = 5, DEADLINE_S = 20, RX_PACKETS = 1024 };
+enum { PINGS = 5, DEADLINE_S = 20, RX_PACKETS = 1024, CLIENT_PORT = 2181, STEERED = 4000 };
 
 static const uint8_t stack_mac[6] = {0x02, 0x7a, 0x6b, 0, 0, 1};
 static unsigned log_lines;
@@ -46,6 +52,21 @@ static uint32_t ip_of(const char *text)
 		exit(2);
 	}
 	return ntohl(a.s_addr);
+}
+
+/* What a member of an ensemble asks for. */
+static void ask_for_peer(struct port_peer_conf *pc)
+{
+	static const struct port_remote others[] = {{0x0a000002, 2888}, {0x0a000002, 3888}};
+
+	*pc = (struct port_peer_conf){.queue = true,
+				      .rx_pool_packets = RX_PACKETS,
+				      .client_port = CLIENT_PORT,
+				      .listen = {2888, 3888},
+				      .remote = others,
+				      .remotes = 2};
+	for (unsigned i = 0; i < sizeof(pc->steer_key); i++)
+		pc->steer_key[i] = (uint8_t)(7 * i + 1);
 }
 
 static struct port_conf conf_of(int argc, char **argv, struct eal_conf *eal)
@@ -73,6 +94,8 @@ static struct port_conf conf_of(int argc, char **argv, struct eal_conf *eal)
 			c.mtu = (uint16_t)atoi(v);
 		else if (strcmp(argv[i], "queues") == 0)
 			c.queues = (uint16_t)atoi(v);
+		else if (strcmp(argv[i], "peer") == 0)
+			ask_for_peer(&c.peer);
 		else if (strcmp(argv[i], "huge") == 0)
 			eal->hugepages = strcmp(v, "no") == 0   ? EAL_HUGE_NO
 					 : strcmp(v, "2M") == 0 ? EAL_HUGE_2M
@@ -199,6 +222,112 @@ static int do_talk(struct port_conf *c)
 	printf("arp=%u pings=%u longest=%u rx=%lu tx=%lu\n", t.arp_seen, t.pings, t.longest,
 	       st.rx_packets, st.tx_packets);
 	return finish(port, t.arp_seen > 0 && t.pings >= PINGS);
+}
+
+/* ---- steer ---- */
+
+struct steered {
+	uint16_t src, dst;
+	uint32_t from;
+};
+
+static struct steered steered_of(unsigned i)
+{
+	static const uint16_t ports[] = {CLIENT_PORT, 2888, 3888, 50000, 50001};
+	uint64_t r = zk_mix64(i + 1);
+
+	return (struct steered){.src = r & 1 ? ports[(r >> 1) % 5] : (uint16_t)(r >> 4),
+				.dst = r & 2 ? CLIENT_PORT : ports[(r >> 20) % 5],
+				.from = 0x0a000002 + (uint32_t)(r >> 60)};
+}
+
+static void steered_fill(uint8_t f[64], unsigned i)
+{
+	struct steered s = steered_of(i);
+
+	memset(f, 0, 64);
+	memset(f, 0xff, 6);
+	zk_put16(f + 12, 0x0800);
+	f[14] = 0x45;
+	zk_put16(f + 16, 50);
+	f[23] = 6;
+	zk_put32(f + 26, s.from);
+	zk_put32(f + 30, 0x0a000001);
+	zk_put16(f + 34, s.src);
+	zk_put16(f + 36, s.dst);
+	zk_put32(f + 54, i);
+}
+
+/* The rule in words: what is for clients to their core; to and from the quorum's ports to the
+ * peer; the rest to the core that would hand it over. */
+static unsigned steered_queue(const struct port_conf *c, const struct port *port, unsigned i)
+{
+	struct steered s = steered_of(i);
+	bool quorum = s.dst == 2888 || s.dst == 3888 || s.src == 2888 || s.src == 3888;
+	struct zk_hash_key key;
+	uint8_t b[12];
+
+	if (s.dst != CLIENT_PORT && quorum)
+		return (unsigned)port_peer_queue(port);
+	memcpy(&key, c->peer.steer_key, sizeof(key));
+	zk_put32(b, 0x0a000001);
+	zk_put32(b + 4, s.from);
+	memcpy(b + 8, &s.dst, 2);
+	memcpy(b + 10, &s.src, 2);
+	return (unsigned)(((zk_hash13(&key, b, 12) >> 32) * c->queues) >> 32) % port_queues(port);
+}
+
+static unsigned take_steered(const struct port_conf *c, struct port *port, bool *seen,
+			     unsigned *wrong)
+{
+	unsigned got = 0;
+
+	for (uint16_t q = 0; q <= port_peer_queue(port); q++) {
+		struct pkt *v[PORT_BURST_MAX];
+
+		for (uint16_t k = 0, n = port_rx(port, q, v, PORT_BURST_MAX); k < n; k++) {
+			const uint8_t *f = v[k]->data;
+			uint32_t i = v[k]->len == 64 ? zk_get32(f + 54) : STEERED;
+
+			if (i < STEERED && f[23] == 6 && zk_get32(f + 30) == 0x0a000001) {
+				*wrong += seen[i] || q != steered_queue(c, port, i);
+				seen[i] = true;
+				got++;
+			}
+			pkt_free(v[k]);
+		}
+	}
+	return got;
+}
+
+static int do_steer(struct port_conf *c)
+{
+	struct port *port = open_or_exit(c);
+	uint64_t end = eal_now_ns() + DEADLINE_S * 1000000000ull;
+	struct sockaddr_ll to = {.sll_family = AF_PACKET};
+	static bool seen[STEERED];
+	unsigned sent = 0, got = 0, wrong = 0;
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	printf("way=\"%s\" queues=%u peer=%d\n", port_peer_way(port), port_queues(port),
+	       port_peer_queue(port));
+	to.sll_ifindex = (int)if_nametoindex(c->spec.name);
+	if (fd < 0 || port_peer_queue(port) < 0)
+		return finish(port, false);
+	while (got < STEERED && eal_now_ns() < end) {
+		uint8_t f[64];
+
+		for (unsigned k = 0; k < 16 && sent < STEERED && sent - got < 256; k++) {
+			steered_fill(f, sent);
+			if (sendto(fd, f, sizeof(f), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+				break;
+			sent++;
+		}
+		got += take_steered(c, port, seen, &wrong);
+	}
+	close(fd);
+	printf("sent=%u got=%u wrong=%u\n", sent, got, wrong);
+	return finish(port, got == STEERED && wrong == 0);
 }
 
 static int do_echo(struct port_conf *c, unsigned want)
@@ -391,11 +520,15 @@ int main(int argc, char **argv)
 		return do_echo(&c, 5000);
 	if (strcmp(argv[1], "send") == 0)
 		return do_send(&c, 5000);
+	if (strcmp(argv[1], "steer") == 0)
+		return do_steer(&c);
 	if (strcmp(argv[1], "open") == 0) {
 		struct port *port = open_or_exit(&c);
 
 		printf("0 opened queues=%u mtu=%u tx_csum=%d rx_csum=%d\n", port_queues(port),
 		       port_mtu(port), port_tx_csum_ok(port), port_rx_csum_ok(port));
+		if (c.peer.queue)
+			printf("way=\"%s\" peer=%d\n", port_peer_way(port), port_peer_queue(port));
 		return finish(port, true);
 	}
 	return 2;
