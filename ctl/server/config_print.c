@@ -73,10 +73,14 @@ static void print_snapshots(const struct config *c, FILE *out)
 		c->purge_hours);
 }
 
-static void print_peer(const struct config_peer *p, FILE *out)
+static void print_peer(const struct config_quorum *q, FILE *out)
 {
-	if (!p->device_text[0])
+	const struct config_peer *p = &q->peer;
+
+	if (!p->device_text[0]) {
+		fprintf(out, "dp.peerQueue=%s\n", q->peer_software ? "software" : "auto");
 		return;
+	}
 	print_text(out, "dp.peerDevice", p->device_text);
 	print_ip(out, "dp.peerAddress", p->address, p->prefix);
 	if (p->gateway)
@@ -118,7 +122,7 @@ static void print_quorum(const struct config_quorum *q, FILE *out)
 		fprintf(out, "snapshotSizeFactor=%d.%06d\n", q->snap_factor_ppm / 1000000,
 			q->snap_factor_ppm % 1000000);
 	fprintf(out, "readonlymode.enabled=%s\n", truth(q->read_only));
-	print_peer(&q->peer, out);
+	print_peer(q, out);
 }
 
 void config_print(const struct config *c, FILE *out)

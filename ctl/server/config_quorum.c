@@ -331,6 +331,9 @@ static void check_peer_device(struct config_ctx *x)
 					   "is for dp.peerDevice, which is not set");
 		return;
 	}
+	if (props_get(x->props, "dp.peerQueue"))
+		config_bad(x, props_get(x->props, "dp.peerQueue"), "dp.peerQueue",
+			   "is for a device that clients use, too: not with dp.peerDevice");
 	if (p->address == 0)
 		config_bad(x, props_get(x->props, keys[0]), keys[0],
 			   "is missing: dp.peerDevice needs an address of its own");

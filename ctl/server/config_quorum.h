@@ -41,6 +41,7 @@ struct config_quorum {
 	bool read_only;          /* readonlymode.enabled */
 	char dynamic_file[1024]; /* dynamicConfigFile, "": none */
 	struct config_peer peer;
+	bool peer_software; /* dp.peerQueue: no queue of its own on the clients' device */
 };
 
 #endif

@@ -48,15 +48,43 @@ void ensemble_eal_conf(const struct config *c, struct eal_conf *ec, struct port_
 		ec->pci = ec->pci || c->quorum.peer.device.kind == PORT_PCI;
 	}
 	ec->memory_mib +=
-		(uint32_t)(peer_memory_bytes(&pc, c->mtu, pc.own_device ? 1 : c->cores) >> 20) + 1;
+		(uint32_t)(peer_memory_bytes(&pc, c->mtu, pc.own_device ? 1 : c->cores + 1) >> 20) +
+		1;
 }
 
-uint32_t ensemble_rx_packets(const struct config *c)
+/* The ports of the other members, where we know them. */
+static unsigned remotes_of(const struct config_quorum *q, struct port_remote *out)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < q->members.n; i++) {
+		const struct zab_server *s = &q->members.server[i];
+
+		for (unsigned j = 0; j < s->addresses && s->sid != q->sid; j++) {
+			if (q->ip[i][j] == 0 || n + 2 > PORT_REMOTES_MAX)
+				continue;
+			out[n++] = (struct port_remote){q->ip[i][j], s->address[j].port};
+			out[n++] = (struct port_remote){q->ip[i][j], s->address[j].election_port};
+		}
+	}
+	return n;
+}
+
+void ensemble_port_conf(const struct config *c, struct port_peer_conf *out,
+			struct port_remote *remote)
 {
 	struct peer_conf pc;
 
 	peer_conf_of(c, &pc);
-	return pc.own_device ? 0 : pc.rx_packets;
+	if (pc.own_device)
+		return;
+	out->queue = !c->quorum.peer_software;
+	out->rx_pool_packets = pc.rx_packets;
+	out->client_port = pc.client_port;
+	out->listen[0] = pc.quorum_port;
+	out->listen[1] = pc.election_port;
+	out->remote = remote;
+	out->remotes = remotes_of(&c->quorum, remote);
 }
 
 static enum zk_err open_port(struct ensemble *e, const struct peer_conf *peer)

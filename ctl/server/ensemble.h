@@ -33,8 +33,9 @@ struct ensemble {
 /** What the environment and the clients' port need more: packets of the peer, its device. @p
  * devices: room for two, of which one is there. */
 void ensemble_eal_conf(const struct config *c, struct eal_conf *ec, struct port_spec devices[2]);
-/** So many more packets for each queue of the clients' port. */
-uint32_t ensemble_rx_packets(const struct config *c);
+/** What the peer wants of the clients' port. @p remote: room for PORT_REMOTES_MAX, used by *pc. */
+void ensemble_port_conf(const struct config *c, struct port_peer_conf *pc,
+			struct port_remote *remote);
 
 /** Network, files and quorum; nothing runs but the thread for files. @p port, @p dirs: borrowed
  * until ensemble_close(). @return ZK_EOK, or the code with one line in e->why; ensemble_close() in

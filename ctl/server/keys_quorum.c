@@ -92,6 +92,15 @@ static const char *set_peer_address(struct config_ctx *x, const struct key *k, c
 	return value_cidr(value, &p->address, &p->prefix);
 }
 
+static const char *set_peer_queue(struct config_ctx *x, const struct key *k, const char *value)
+{
+	(void)k;
+	x->c->quorum.peer_software = strcmp(value, "software") == 0;
+	if (x->c->quorum.peer_software || strcmp(value, "auto") == 0)
+		return NULL;
+	return "must be auto or software";
+}
+
 static const char *set_peer_tap_host(struct config_ctx *x, const struct key *k, const char *value)
 {
 	struct config_peer *p = &x->c->quorum.peer;
@@ -123,6 +132,7 @@ static const struct key parsed_keys[] = {
 	KEYF("dp.peerGateway", key_ipv4, quorum.peer.gateway),
 	KEY("dp.peerTapHostAddress", set_peer_tap_host),
 	KEYN("dp.peerTapBridge", key_string, quorum.peer.tap_bridge, 1, 0),
+	KEY("dp.peerQueue", set_peer_queue),
 };
 
 static const struct key property_keys[] = {

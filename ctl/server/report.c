@@ -30,6 +30,7 @@ static const char *cores_text(const struct config *c, char out[CORES_TEXT_MAX])
 
 void report_start(const struct config *c, const struct port *port)
 {
+	bool own_device = c->quorum.peer.device_text[0] != 0;
 	char ip[IP_TEXT_MAX], cores[CORES_TEXT_MAX];
 
 	log_line(LOG_INFO, "zokord=%s zookeeper=%s pid=%ld dataDir=\"%s\"", ZOKOR_VERSION,
@@ -41,6 +42,11 @@ void report_start(const struct config *c, const struct port *port)
 		 port_rx_csum_ok(port) ? "device" : "software",
 		 port_tx_csum_ok(port) ? "device" : "software", c->mac[0], c->mac[1], c->mac[2],
 		 c->mac[3], c->mac[4], c->mac[5]);
+	if (c->quorum.on)
+		log_line(LOG_INFO, "quorum=\"%s\" queue=%d way=\"%s\"",
+			 own_device ? c->quorum.peer.device_text : c->device_text,
+			 own_device ? 0 : port_peer_queue(port),
+			 own_device ? "own device" : port_peer_way(port));
 	log_line(LOG_INFO, "leaderCpu=%u coreCpus=%s idle=%s hugepages=%s", c->leader_cpu,
 		 cores_text(c, cores), c->adaptive ? "adaptive" : "poll",
 		 eal_on_hugepages() ? "yes" : "no");

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,17 +77,25 @@ static enum zk_err start_eal(struct server *s)
 static enum zk_err start_port(struct server *s)
 {
 	const struct config *c = s->conf;
+	struct port_remote remote[PORT_REMOTES_MAX];
 	struct port_conf pc = {
 		.spec = c->device,
 		.queues = (uint16_t)c->cores,
 		.mtu = c->mtu,
-		.rx_pool_packets = c->rx_packets + (c->quorum.on ? ensemble_rx_packets(c) : 0),
+		.rx_pool_packets = c->rx_packets,
 		.tap_host_ip = c->tap_host_ip,
 		.tap_host_prefix = c->tap_host_prefix,
 		.stack_ip = c->address,
 	};
 
 	memcpy(pc.tap_bridge, c->tap_bridge, sizeof(pc.tap_bridge));
+	if (getrandom(s->env.steer_key, sizeof(s->env.steer_key), 0) != sizeof(s->env.steer_key)) {
+		snprintf(s->why, WHY_MAX, "getrandom: %s", strerror(errno));
+		return ZK_EIO;
+	}
+	memcpy(pc.peer.steer_key, s->env.steer_key, sizeof(pc.peer.steer_key));
+	if (c->quorum.on)
+		ensemble_port_conf(c, &pc.peer, remote);
 	return port_open(&pc, &s->port, s->why);
 }
 

@@ -161,8 +161,8 @@ static enum zk_err make_loop(struct state *s)
 	lc.net.prefix = c->prefix;
 	if (c->gateway)
 		lc.net.gateway = net_addr_v4(c->gateway);
-	if (!random_bytes(lc.net.steer_key, sizeof(lc.net.steer_key)) ||
-	    !random_bytes(lc.net.secret, sizeof(lc.net.secret)) ||
+	memcpy(lc.net.steer_key, s->env->steer_key, sizeof(lc.net.steer_key));
+	if (!random_bytes(lc.net.secret, sizeof(lc.net.secret)) ||
 	    !random_bytes(&lc.leader.snap_seed, sizeof(lc.leader.snap_seed)) ||
 	    !random_bytes(&lc.srv_key, sizeof(lc.srv_key))) {
 		snprintf(s->why, STATE_WHY_MAX, "getrandom: %s", strerror(errno));

@@ -24,6 +24,7 @@ struct state_env {
 	const struct config_cpus *cpus;
 	const struct disk_dirs *dirs;
 	struct port *port;
+	uint8_t steer_key[16];     /* net_conf's; the port may know it */
 	struct ensemble *ensemble; /* NULL: the server stands alone */
 	int64_t started_wall_ms;   /* of the server */
 	uint64_t started_ns;

@@ -6,8 +6,9 @@
  * run srv over the connections that have something to do, transmit. Nothing here waits.
  *
  * In an ensemble the quorum's stack (dp/loop/peer.h) may share the device: segments to other ports
- * than the client port are its, and are handed over before anything else is done; what it sends is
- * put before the device first.
+ * than the client port are its, and are handed over before anything else is done. Where it has no
+ * queue of its own, what it sends is put before the device first; where it has one, frames of ours
+ * that came in there are taken from it.
  */
 #ifndef ZK_LOOP_CLIENT_H
 #define ZK_LOOP_CLIENT_H
@@ -36,7 +37,7 @@ struct client_conf {
 	struct tcp_conf tcp;
 	struct srv_conf srv; /* io is filled in here */
 	/* Packets from and to core i; NULL for itself. CLIENT_PEER: out, when the quorum's stack
-	 * shares the device; in, when it transmits through this core. */
+	 * shares the device; in, when this core transmits for it and takes its strays. */
 	struct pring *in[CLIENT_MEMBERS_MAX], *out[CLIENT_MEMBERS_MAX];
 	struct waker *waker[CLIENT_MEMBERS_MAX]; /* of the thread that runs core i */
 	struct waker *leader_waker;
@@ -52,6 +53,7 @@ struct client_conf {
 	X(peer_frames, "frames handed to the quorum's stack")                                      \
 	X(peer_full, "frames for the quorum's stack dropped: its ring was full")                   \
 	X(peer_relayed, "frames of the quorum's stack put before the device")                      \
+	X(peer_strays, "frames for clients that came in on the quorum's queue")                    \
 	X(arp_copies, "ARP frames copied to other cores")                                          \
 	X(arp_copies_lost, "ARP copies not made: no buffer or ring full")                          \
 	X(tx_frames, "frames transmitted")                                                         \

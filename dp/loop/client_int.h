@@ -63,7 +63,8 @@ unsigned client_steer(struct client *c, struct pkt **v, unsigned n);
 /** Take what other cores handed over. @return work done. */
 unsigned client_take_handed(struct client *c);
 
-/** Put what the quorum's stack sends before the device. @return work done. */
+/** Put what the quorum's stack sends before the device, take what it got and is not its. @return
+ * work done. */
 unsigned client_relay(struct client *c);
 
 /** Send what the stack has, as much as the device takes. @return frames sent. */

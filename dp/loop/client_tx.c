@@ -93,8 +93,9 @@ unsigned client_steer(struct client *c, struct pkt **v, unsigned n)
 	return ours;
 }
 
-static unsigned take_from(struct client *c, struct pring *in)
+static unsigned take_from(struct client *c, unsigned from)
 {
+	struct pring *in = c->conf.in[from];
 	struct pkt *v[HANDED_BURST];
 	unsigned n = 0, work;
 
@@ -110,6 +111,12 @@ static unsigned take_from(struct client *c, struct pring *in)
 		else
 			v[n++] = packets_untag(handed);
 	}
+	if (from == CLIENT_PEER && n < work)
+		client_count(&c->stats.peer_relayed, work - n);
+	if (from == CLIENT_PEER && n) { /* of whichever core */
+		client_count(&c->stats.peer_strays, n);
+		n = client_steer(c, v, n);
+	}
 	if (n)
 		net_input(c->net, v, n, c->now_ns);
 	return work;
@@ -121,7 +128,7 @@ unsigned client_take_handed(struct client *c)
 
 	for (unsigned from = 0; from < c->conf.cores; from++)
 		if (c->conf.in[from])
-			work += take_from(c, c->conf.in[from]);
+			work += take_from(c, from);
 	return work;
 }
 
@@ -147,12 +154,10 @@ static unsigned push_out(struct client *c)
 
 unsigned client_relay(struct client *c)
 {
-	unsigned n = c->conf.in[CLIENT_PEER] ? take_from(c, c->conf.in[CLIENT_PEER]) : 0;
+	unsigned n = c->conf.in[CLIENT_PEER] ? take_from(c, CLIENT_PEER) : 0;
 
-	if (n) {
-		client_count(&c->stats.peer_relayed, n);
+	if (n)
 		client_count(&c->stats.tx_frames, push_out(c));
-	}
 	return n;
 }
 

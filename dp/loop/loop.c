@@ -159,7 +159,7 @@ static void peer_join(struct loop *l)
 						    .next_ns = peer_next_ns,
 						    .late = peer_late,
 						    .ctx = p,
-						    .has_queue = peer_own_device(p),
+						    .has_queue = peer_has_queue(p),
 						    .rx_fd = peer_rx_fd(p)});
 }
 
@@ -330,6 +330,38 @@ static uint64_t peer_drops(void *ctx)
 	return over_cores(ctx, offsetof(struct client_stats, peer_full));
 }
 
+static uint64_t peer_by_queue(void *ctx)
+{
+	/* partner: the peer's relaxed stores, here and below */
+	return atomic_load_explicit(&peer_stats_of(ctx)->rx_queue, memory_order_relaxed);
+}
+
+static uint64_t peer_by_software(void *ctx)
+{
+	return atomic_load_explicit(&peer_stats_of(ctx)->rx_steered, memory_order_relaxed);
+}
+
+static uint64_t peer_strays(void *ctx)
+{
+	return atomic_load_explicit(&peer_stats_of(ctx)->strays, memory_order_relaxed);
+}
+
+static uint64_t peer_strays_lost(void *ctx)
+{
+	return atomic_load_explicit(&peer_stats_of(ctx)->strays_lost, memory_order_relaxed);
+}
+
+static void peer_metrics(struct loop *l)
+{
+	struct metrics *m = &l->conf.shared->metrics;
+
+	metrics_call(m, "peer_frames_dropped", peer_drops, l);
+	metrics_call(m, "peer_frames_by_queue", peer_by_queue, l->conf.peer);
+	metrics_call(m, "peer_frames_by_software", peer_by_software, l->conf.peer);
+	metrics_call(m, "peer_strays", peer_strays, l->conf.peer);
+	metrics_call(m, "peer_strays_dropped", peer_strays_lost, l->conf.peer);
+}
+
 static uint64_t syn_unanswered(void *ctx)
 {
 	return over_cores(ctx, offsetof(struct client_stats, syn_unanswered));
@@ -359,7 +391,7 @@ static enum zk_err build(struct loop *l, char *why)
 	metrics_call(&l->conf.shared->metrics, "packet_memory_drops", packet_drops, l);
 	metrics_call(&l->conf.shared->metrics, "connections_unanswered", syn_unanswered, l);
 	if (l->conf.peer)
-		metrics_call(&l->conf.shared->metrics, "peer_frames_dropped", peer_drops, l);
+		peer_metrics(l);
 	return ZK_EOK;
 }
 

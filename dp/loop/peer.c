@@ -432,6 +432,7 @@ enum zk_err peer_new(const struct peer_conf *conf, uint64_t now_ns, struct peer 
 	if (!p)
 		return ZK_ENOMEM;
 	p->conf = *conf;
+	p->queue = conf->own_device ? 0 : port_peer_queue(conf->port);
 	p->now_ns = now_ns;
 	zk_list_init(&p->fins);
 	err = init(p, conf, now_ns);
@@ -514,7 +515,12 @@ bool peer_own_device(const struct peer *p)
 	return p->conf.own_device;
 }
 
+bool peer_has_queue(const struct peer *p)
+{
+	return p->queue >= 0;
+}
+
 int peer_rx_fd(const struct peer *p)
 {
-	return p->conf.own_device ? port_rx_fd(p->conf.port, 0) : -1;
+	return p->queue >= 0 ? port_rx_fd(p->conf.port, (uint16_t)p->queue) : -1;
 }

@@ -8,9 +8,11 @@
  * - in the main thread between loop_free() and loop_new(): peer_alone_poll().
  *
  * Where its frames come from: a device of its own (own_device; it reads queue 0), or the client
- * cores' device. There they hand over every TCP segment whose destination is not the client port,
- * before they look at their own, and a copy of each ARP frame; the peer transmits through the ring
- * of one of them.
+ * cores' device. There it has a queue of its own when the device can tell its frames apart
+ * (port_peer_queue()); it receives and transmits on that. What comes in on the client cores' queues
+ * all the same they hand over before they look at their own: every TCP segment whose destination is
+ * not the client port, and a copy of each ARP frame; what is theirs on its queue it hands to one of
+ * them. Without a queue of its own it transmits through the ring of that one, too.
  */
 #ifndef ZK_LOOP_PEER_H
 #define ZK_LOOP_PEER_H
@@ -85,6 +87,10 @@ uint64_t peer_memory_bytes(const struct peer_conf *c, uint16_t mtu, unsigned que
 	X(busy_rounds, "rounds that did something")                                                \
 	X(alone_rounds, "rounds of the main thread")                                               \
 	X(rx_frames, "frames received")                                                            \
+	X(rx_queue, "... on the quorum's own queue, or device")                                    \
+	X(rx_steered, "... from client cores, copies of ARP frames included")                      \
+	X(strays, "... that were clients', on the quorum's own queue: handed to a client core")    \
+	X(strays_lost, "... dropped: its ring was full")                                           \
 	X(tx_frames, "frames transmitted")                                                         \
 	X(tx_full, "rounds that left frames for the next: device or ring full")                    \
 	X(unwanted, "SYNs refused: the application wants nobody on that port")                     \
@@ -151,8 +157,10 @@ enum { PEER_CORES_MAX = PORT_QUEUES_MAX };
 /** How the peer reaches a shared device. All NULL with a device of its own. */
 struct peer_wires {
 	struct pring *in[PEER_CORES_MAX]; /* from client core i */
-	struct pring *out;                /* frames to transmit, to the core that hosts them */
-	struct waker *host;               /* its thread */
+	/* To the core that hosts the peer: frames to transmit, when it has no queue of its own, and
+	 * frames that were not for it. */
+	struct pring *out;
+	struct waker *host; /* its thread */
 	unsigned cores;
 };
 
@@ -169,7 +177,9 @@ uint64_t peer_next_ns(void *ctx);
 uint64_t peer_flush_next_ns(void *ctx);
 /** The thread ran late: what has arrived meanwhile is heard before time counts. */
 void peer_late(void *ctx, uint64_t late_ns, uint64_t now_ns);
-/** Descriptor to wait for, -1: none (shared device, or it has no such thing). */
+/** Does it read a queue of a device? Then: the descriptor to wait for, -1: the device has no such
+ * thing. */
+bool peer_has_queue(const struct peer *p);
 int peer_rx_fd(const struct peer *p);
 
 #endif

@@ -36,7 +36,7 @@ struct peer {
 	struct peer_app app; /* input NULL: nobody */
 	struct peer_wires wires;
 	bool attached;
-	bool tx_capped;    /* the last round sent as much as a round may */
+	int queue;         /* of the port, its own; -1: none */
 	uint64_t now_ns;   /* of this round, for the transport's call-backs */
 	uint64_t heard_ns; /* no call of app.poll() before: see peer_late() */
 	struct zk_list fins;

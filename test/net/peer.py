@@ -89,6 +89,20 @@ def dropped(s):
     return s["client_peer_full"] + s["lost_before"]
 
 
+def way(st):
+    """The counters say which way the frames went."""
+    by_queue, by_software = st["peer_rx_queue"], st["peer_rx_steered"]
+    if PEER != CLIENT:
+        assert by_queue > 100 and by_software == 0
+    elif st["own_queue"]:
+        assert by_queue > 100 and by_software <= st["client_arp_copies"]
+    else:
+        assert by_queue == 0 and by_software > 100 and st["client_peer_frames"] > 100
+    assert (st["client_peer_frames"] > 0) == (PEER == CLIENT and not st["own_queue"])
+    assert (st["client_peer_relayed"] > 0) == (PEER == CLIENT and not st["own_queue"])
+    assert st["peer_strays"] == 0 and st["peer_strays_lost"] == 0
+
+
 def talk():
     conns = [connect(2888) for _ in range(4)]
     c = Commands()
@@ -104,10 +118,7 @@ def talk():
         assert s.recv(1) == b"", "bytes after the end"
     st = c.stats()
     assert dropped(st) == 0
-    if PEER == CLIENT:
-        assert st["client_peer_frames"] > 100 and st["client_peer_relayed"] > 100
-    else:
-        assert st["client_peer_frames"] == 0 and st["client_peer_relayed"] == 0
+    way(st)
 
 
 def dial():
@@ -204,6 +215,9 @@ def flood():
         f"{counter.value} requests, {len(trips)} round trips: median {trips[len(trips) // 2] * 1e3:.2f} ms, "
         f"99 % {trips[len(trips) * 99 // 100] * 1e3:.2f} ms, worst {trips[-1] * 1e3:.2f} ms"
     )
+    if after["own_queue"] or PEER != CLIENT:
+        for name in ("client_peer_frames", "client_peer_relayed", "peer_strays"):
+            assert after[name] == before[name], f"{name}: through a client core"
     assert counter.value > 20000, "that was no flood"
     assert len(trips) > 50 and trips[-1] < 1.0, "a round trip took a heartbeat's time"
     assert dropped(after) == 0, "frames for the peer were dropped"

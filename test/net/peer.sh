@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The network of the quorum (dp/loop/peer) beside real client cores against kernel sockets, in a
-# network namespace of its own: on a shared TAP with one and two client cores, and on a device of
-# its own. Ends with `N passed, N failed`.
+# network namespace of its own: on a shared TAP with one and two client cores, by a queue of its own
+# and by software, and on a device of its own. Ends with `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 prog=${BUILD:-build}/test/net/peer_loop
@@ -76,11 +76,14 @@ restart() { # ARGUMENTS... of the server
 
 ip netns add "$ns" || exit 1
 in_ns ip link set lo up
-for mode in "shared, one core" "shared, two cores" "own device"; do
+for mode in "shared, one core" "shared, two cores" "own queue, one core" "own queue, two cores" \
+	"own device"; do
 	address=10.181.7.1
 	case $mode in
-	*one*) args=(cores=1) ;;
-	*two*) args=(cores=2) ;;
+	shared*one*) args=(cores=1) ;;
+	shared*two*) args=(cores=2) ;;
+	*one*) args=(cores=1 queue=1) ;;
+	*two*) args=(cores=2 queue=1) ;;
 	*)
 		args=(cores=1 "own=tap:zk1,10.181.8.2,10.181.8.1")
 		address=10.181.8.1

@@ -2,7 +2,7 @@
 /* A server's loop with the network of the quorum, for kernel peers: peer.sh calls it in a network
  * namespace of its own.
  *
- *   peer_loop DEVICE HOST STACK [cores=N] [own=DEVICE,HOST,STACK]
+ *   peer_loop DEVICE HOST STACK [cores=N] [queue=1] [own=DEVICE,HOST,STACK]
  *
  * Client port 2181: the real client cores, with a log in memory. Quorum port 2888: every byte comes
  * back. Election port 3888: lines of text:
@@ -122,6 +122,7 @@ static void stats(struct conn *k)
 	PUT("client_" #name, over_cores(g, offsetof(struct client_stats, name)))
 	PEER_STATS_MAP(PEER_LINE)
 	CLIENT_STATS_MAP(CLIENT_LINE)
+	PUT("own_queue", port_peer_queue(g->port) >= 0)
 	PUT("rebuilds", g->rebuilds)
 	PUT("lost_before", g->lost)
 	zk_assert(n + 2 < sizeof(text));
@@ -303,8 +304,10 @@ static bool make_loop(struct program *g)
 	lc.tree = g->tree;
 	tcp_conf_default(&lc.tcp);
 	lc.tcp.time_wait_ms = 1000;
-	return fill_net(&lc.net, g->pc.stack_ip, 1) && loop_new(&lc, &g->loop, g->why) == ZK_EOK &&
-	       loop_start(g->loop, g->why) == ZK_EOK;
+	if (!fill_net(&lc.net, g->pc.stack_ip, 1))
+		return false;
+	memcpy(lc.net.steer_key, g->pc.peer.steer_key, sizeof(lc.net.steer_key));
+	return loop_new(&lc, &g->loop, g->why) == ZK_EOK && loop_start(g->loop, g->why) == ZK_EOK;
 }
 
 static bool end_loop(struct program *g)
@@ -374,8 +377,24 @@ static bool fill_port(struct port_conf *pc, const char *device, const char *host
 	pc->stack_ip = ntohl(s.s_addr);
 	pc->tap_host_prefix = PREFIX;
 	pc->queues = 1;
-	pc->rx_pool_packets = 2 * RX; /* for the clients and for the peer */
+	pc->rx_pool_packets = RX;
+	pc->peer.rx_pool_packets = RX;
 	return port_spec_parse(device, &pc->spec, why) == ZK_EOK;
+}
+
+/* Connections that we open in the tests go to port 7000. */
+static void ask_for_queue(struct port_peer_conf *c, bool queue)
+{
+	static const struct port_remote remote = {0x0ab50702, 7000};
+
+	c->queue = queue;
+	c->client_port = 2181;
+	c->listen[0] = 2888;
+	c->listen[1] = 3888;
+	c->remote = &remote;
+	c->remotes = 1;
+	for (size_t i = 0; i < sizeof(c->steer_key); i++)
+		c->steer_key[i] = (uint8_t)i;
 }
 
 static bool parse(struct program *g, int argc, char **argv)
@@ -383,11 +402,16 @@ static bool parse(struct program *g, int argc, char **argv)
 	if (argc < 4 || !fill_port(&g->pc, argv[1], argv[2], argv[3], g->why))
 		return false;
 	g->cores = 1;
+	ask_for_queue(&g->pc.peer, false);
 	for (int i = 4; i < argc; i++) {
 		char *save, *device, *host, *stack;
 
 		if (strncmp(argv[i], "cores=", 6) == 0) {
 			g->cores = (unsigned)atoi(argv[i] + 6);
+			continue;
+		}
+		if (strcmp(argv[i], "queue=1") == 0) {
+			ask_for_queue(&g->pc.peer, true);
 			continue;
 		}
 		if (strncmp(argv[i], "own=", 4) != 0)
@@ -441,7 +465,8 @@ int main(int argc, char **argv)
 	bool whole;
 
 	if (!parse(&g, argc, argv))
-		return fail("usage: peer_loop DEVICE HOST STACK [cores=N] [own=DEVICE,HOST,STACK]");
+		return fail("usage: peer_loop DEVICE HOST STACK [cores=N] [queue=1] "
+			    "[own=DEVICE,HOST,STACK]");
 	(void)signal(SIGTERM, on_signal);
 	if (!bring_up(&g) || !serve(&g))
 		return fail(g.why);

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three zokords while their clients flood them, for quorum_flood.sh, in namespaces of its own.
 
-usage: quorum_flood.py shared|own ZOKORD DIRECTORY SECONDS
+usage: quorum_flood.py queue|software|own ZOKORD DIRECTORY SECONDS
 
-`own`: the quorum has a device and addresses of its own. What must hold: the leader stays, no frame
-between the members is dropped, and every write that goes through the quorum meanwhile succeeds.
+The quorum has a queue of its own on the clients' device, or shares theirs, or has a device and
+addresses of its own. What must hold: the leader stays, no frame between the members is dropped,
+every write that goes through the quorum meanwhile succeeds, and the frames went that way.
 """
 import multiprocessing
 import os
@@ -39,9 +40,12 @@ def config(i):
     lines += [f"dataDir={path}/data", "clientPort=2181", "4lw.commands.whitelist=*"]
     lines += [f"dp.device=tap:zke{i}", f"dp.address={address(i)}/24", "dp.tapBridge=zkbr0"]
     lines += ["dp.rxPackets=4096", "dp.txPackets=4096", "tree.memoryLimit=128M"]
+    lines += ["dp.hugepages=no"]
     if MODE == "own":
         lines += [f"dp.peerDevice=tap:zkp{i}", f"dp.peerAddress={quorum_address(i)}/24"]
         lines += ["dp.peerTapBridge=zkbr0"]
+    else:
+        lines += [f"dp.peerQueue={'auto' if MODE == 'queue' else 'software'}"]
     with open(f"{path}/zoo.cfg", "w", encoding="ascii") as f:
         f.write("\n".join(lines) + "\n")
     return path
@@ -71,7 +75,24 @@ def facts():
     all_of = [mntr(i) for i in IDS]
     roles = [m.get("zk_server_state") for m in all_of]
     epochs = [m.get("zk_quorum_epoch") for m in all_of]
-    return roles, epochs, [m.get("zk_peer_frames_dropped") for m in all_of]
+    dropped = [[m.get(f"zk_peer_{k}_dropped") for k in ("frames", "strays")] for m in all_of]
+    ways = [[int(m.get(f"zk_peer_frames_by_{k}", 0)) for k in ("queue", "software")] for m in all_of]
+    return roles, epochs, dropped, ways
+
+
+def judge_ways(ways):
+    """Frames that came by the quorum's own queue, and by client cores, of each server."""
+    said = []
+    for i in IDS:
+        with open(f"{DIR}/{i}/log", encoding="utf-8") as f:
+            said += [line.split("way=")[1].strip() for line in f if " quorum=" in line]
+    way = {"queue": "steering program", "software": "software", "own": "own device"}[MODE]
+    assert said == [f'"{way}"'] * 3, said
+    for by_queue, by_software in ways:
+        if MODE == "software":
+            assert by_queue == 0 and by_software > 100, ways
+        else:  # copies of ARP frames are all that is handed over
+            assert by_queue > 100 and by_software < by_queue / 4, ways
 
 
 def exact(s, n):
@@ -146,8 +167,10 @@ def run():
         f"median {trips[len(trips) // 2]:.1f} ms, worst {trips[-1]:.1f} ms"
     )
     after = facts()
+    print(f"frames by the quorum's queue, by software: {after[3]}")
     assert after[:2] == before[:2], f"the leader changed: {before} {after}"
-    assert after[2] == ["0"] * 3, f"dropped: {after[2]}"
+    assert after[2] == [["0", "0"]] * 3, f"dropped: {after[2]}"
+    judge_ways(after[3])
     assert counter.value > 20000 and len(trips) > 5, "that was no flood"
 
 

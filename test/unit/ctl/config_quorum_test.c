@@ -359,6 +359,23 @@ static void peer_device(void **state)
 	    "zoo.cfg:6: dp.peerDevice: is no tap: device, which the keys of a TAP are for\n");
 }
 
+static void peer_queue(void **state)
+{
+	(void)state;
+	good(THREE);
+	assert_false(conf.quorum.peer_software);
+	good(THREE "dp.peerQueue=software\n");
+	assert_true(conf.quorum.peer_software);
+	good(THREE "dp.peerQueue=auto\n");
+	assert_false(conf.quorum.peer_software);
+	bad(THREE "dp.peerQueue=own\n", "zoo.cfg:9: dp.peerQueue: \"own\" must be auto or "
+					"software\n");
+	bad("server.1=10.0.0.1:2181:2182\nserver.2=10.0.0.2:2181:2182\ndp.peerQueue=auto\n"
+	    "dp.peerDevice=tap:zkp\ndp.peerAddress=10.0.0.2/24\ndp.peerTapBridge=br0\n",
+	    "zoo.cfg:8: dp.peerQueue: is for a device that clients use, too: not with "
+	    "dp.peerDevice\n");
+}
+
 static void printing_round_trips(void **state)
 {
 	static struct config before;
@@ -368,7 +385,8 @@ static void printing_round_trips(void **state)
 	(void)state;
 	good(THREE "server.4=127.181.9.4:2888:3888:observer;2181\nzab.settleMs=20\n"
 		   "snapshotSizeFactor=0.25\ncommitLogCount=600\nreadonlymode.enabled=true\n"
-		   "group.1=1:2:3\nweight.2=5\nfastleader.maxNotificationInterval=4000\n");
+		   "group.1=1:2:3\nweight.2=5\nfastleader.maxNotificationInterval=4000\n"
+		   "dp.peerQueue=software\n");
 	before = conf;
 	before.warnings_n = 0;
 	memset(before.warning, 0, sizeof(before.warning));
@@ -401,6 +419,7 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(dynamic_file),
 		cmocka_unit_test(peer_device),
+		cmocka_unit_test(peer_queue),
 		cmocka_unit_test(printing_round_trips),
 	};
 

@@ -447,40 +447,60 @@ static void cores_run(unsigned n, uint64_t ns)
 	}
 }
 
-static void sharing(unsigned n)
+/* How the device knows the peer's frames. */
+enum own_queue { NONE, WRONG_HALF_THE_TIME, RIGHT };
+
+static void sharing(unsigned n, enum own_queue queue)
 {
-	struct seen *c, *d, *refused;
+	const struct peer_stats *ps;
+	struct seen *c, *d, *refused[6];
 
 	world_open(&w, false);
+	w.a.port.peer_queue = queue != NONE;
+	w.a.port.steers = queue == RIGHT;
+	w.a.port.queues = (uint16_t)n;
+	host_restart(&w, &w.a);
+	ps = peer_stats_of(w.a.peer);
+	assert_int_equal(peer_has_queue(w.a.peer), queue != NONE);
+	assert_int_equal(peer_rx_fd(w.a.peer), queue == NONE ? -1 : 100 + (int)n);
 	cores_open(n);
 	cores_attach(n);
 	w.a.echo = true;
 	c = host_dial(&w.b, "alpha:3888");
 	d = host_dial(&w.a, "beta:2888");
-	refused = host_dial(&w.b, "alpha:2181"); /* to the client cores, which do not listen here */
+	for (unsigned i = 0; i < 6; i++) /* to the client cores, which do not listen here */
+		refused[i] = host_dial(&w.b, "alpha:2181");
 	cores_run(n, 20 * ms);
 	assert_true(c->open && d->open);
-	assert_true(refused->failed);
+	for (unsigned i = 0; i < 6; i++)
+		assert_true(refused[i]->failed);
 	assert_int_equal(w.a.port.arp_replies, 1); /* one of us answers */
 	(void)peer_io.write(c->transport, "over and back", 13);
 	cores_run(n, 5 * ms);
 	assert_memory_equal(c->bytes, "over and back", 13);
 	for (unsigned i = 0; i < n; i++) {
-		assert_true(stat(&cores.c[i].stats.peer_frames) > 0);
+		assert_int_equal(stat(&cores.c[i].stats.peer_frames) > 0, queue != RIGHT);
 		assert_int_equal(stat(&cores.c[i].stats.peer_full), 0);
 	}
-	assert_true(stat(&cores.c[0].stats.peer_relayed) > 0);
-	assert_int_equal(w.a.port.tx_queue, 0);
+	assert_int_equal(stat(&cores.c[0].stats.peer_relayed) > 0, queue == NONE);
+	assert_int_equal(w.a.port.tx_queue, queue == NONE ? 0 : n);
+	assert_int_equal(stat(&ps->rx_queue) > 0, queue != NONE);
+	assert_true(stat(&ps->rx_steered) > 0); /* at least ARP */
+	assert_int_equal(stat(&ps->rx_queue) + stat(&ps->rx_steered) + stat(&ps->strays),
+			 stat(&ps->rx_frames));
+	assert_int_equal(stat(&ps->strays) > 0, queue == WRONG_HALF_THE_TIME);
+	assert_int_equal(stat(&ps->strays), stat(&cores.c[0].stats.peer_strays));
+	assert_int_equal(stat(&ps->strays_lost), 0);
 
 	/* The cores go; the connections stay, and what comes for clients is reset. */
 	peer_detach(w.a.peer);
 	cores_close(n);
 	(void)peer_io.write(c->transport, "alone", 5);
-	refused = host_dial(&w.b, "alpha:2181");
+	refused[0] = host_dial(&w.b, "alpha:2181");
 	world_run(&w, 5 * ms);
 	assert_int_equal(c->got, 18);
 	assert_memory_equal(c->bytes + 13, "alone", 5);
-	assert_true(refused->failed);
+	assert_true(refused[0]->failed);
 	assert_true(stat(&peer_stats_of(w.a.peer)->alone_rounds) > 0);
 
 	/* They come back. */
@@ -498,13 +518,27 @@ static void sharing(unsigned n)
 static void sharing_with_one_core(void **state)
 {
 	(void)state;
-	sharing(1);
+	sharing(1, NONE);
 }
 
 static void sharing_with_two_cores(void **state)
 {
 	(void)state;
-	sharing(2);
+	sharing(2, NONE);
+}
+
+static void a_queue_of_its_own(void **state)
+{
+	(void)state;
+	sharing(1, RIGHT);
+	sharing(2, RIGHT);
+}
+
+static void a_queue_of_its_own_that_is_not_always_right(void **state)
+{
+	(void)state;
+	sharing(1, WRONG_HALF_THE_TIME);
+	sharing(2, WRONG_HALF_THE_TIME);
 }
 
 static struct pkt *frame(uint16_t type, uint8_t proto, uint16_t dst_port)
@@ -582,6 +616,61 @@ static void who_gets_which_frame(void **state)
 	cores_attach(1);
 	peer_detach(w.a.peer);
 	cores_close(1);
+	world_close(&w);
+}
+
+/* Exactly what a client core would keep leaves the peer's queue, to whichever core owns it; a full
+ * ring costs the clients frames, and they are counted. */
+static void strays_on_the_peers_queue(void **state)
+{
+	struct client *c = cores.c;
+	struct pkt **rx;
+	unsigned n = 0;
+
+	(void)state;
+	world_open(&w, false);
+	w.a.port.peer_queue = true;
+	host_restart(&w, &w.a);
+	cores_open(2);
+	cores_attach(2);
+	w.a.port.queues = 2;
+	rx = w.a.port.rx[2];
+	rx[n++] = frame(0x0800, 6, ELECTION_PORT);
+	rx[n++] = frame(0x0800, 6, 40000);
+	rx[n++] = too_big(QUORUM_PORT);
+	for (unsigned i = 0; i < 20; i++) {
+		rx[n] = frame(0x0800, 6, CLIENT_PORT);
+		zk_put16(rx[n++]->data + 34, (uint16_t)(1000 + i));
+	}
+	rx[n++] = frame(0x0800, 1, 0);
+	rx[n++] = frame(0x0806, 0, 0);
+	rx[n++] = too_big(CLIENT_PORT);
+	w.a.port.rx_n[2] = n;
+	host_poll(&w, &w.a);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->rx_queue), 3);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->strays), 23);
+	(void)client_relay(&c[0]);
+	assert_int_equal(stat(&c[0].stats.peer_strays), 23);
+	assert_int_equal(stat(&c[0].stats.peer_frames), 0); /* none goes to and fro */
+	assert_int_equal(stat(&c[0].stats.peer_relayed), 0);
+	assert_in_range(stat(&c[0].stats.steered), 1, 19);
+	assert_int_equal(stat(&c[0].stats.arp_copies), 2); /* the other core, and the peer */
+	host_poll(&w, &w.a);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->rx_steered), 1);
+
+	for (n = 0; n < 64; n++)
+		w.a.port.rx[2][n] = frame(0x0800, 6, CLIENT_PORT);
+	w.a.port.rx_n[2] = n;
+	host_poll(&w, &w.a);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->strays_lost), 0);
+	w.a.port.rx[2][0] = frame(0x0800, 6, CLIENT_PORT);
+	w.a.port.rx[2][1] = frame(0x0800, 6, ELECTION_PORT);
+	w.a.port.rx_n[2] = 2;
+	host_poll(&w, &w.a);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->strays_lost), 1);
+	assert_int_equal(stat(&peer_stats_of(w.a.peer)->rx_queue), 4);
+	peer_detach(w.a.peer);
+	cores_close(2);
 	world_close(&w);
 }
 
@@ -692,6 +781,9 @@ int main(void)
 		cmocka_unit_test(after_a_pause_it_listens_first),
 		cmocka_unit_test(sharing_with_one_core),
 		cmocka_unit_test(sharing_with_two_cores),
+		cmocka_unit_test(a_queue_of_its_own),
+		cmocka_unit_test(a_queue_of_its_own_that_is_not_always_right),
+		cmocka_unit_test(strays_on_the_peers_queue),
 		cmocka_unit_test(who_gets_which_frame),
 		cmocka_unit_test(a_full_core_leaves_room),
 		cmocka_unit_test(the_client_port_stays_free),

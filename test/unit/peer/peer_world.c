@@ -12,6 +12,11 @@ uint16_t port_queues(const struct port *port)
 	return port->queues;
 }
 
+int port_peer_queue(const struct port *port)
+{
+	return port->peer_queue ? port->queues : -1;
+}
+
 uint16_t port_mtu(const struct port *port)
 {
 	(void)port;
@@ -46,6 +51,16 @@ uint16_t port_rx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 	return (uint16_t)k;
 }
 
+/* A device that does not steer: flows fall on any queue. */
+static unsigned queue_of(const struct port *to, unsigned n, const struct pkt *p)
+{
+	uint16_t port;
+
+	if (!to->steers)
+		return n % (to->queues + to->peer_queue);
+	return net_local_port(p, &port) && port != CLIENT_PORT ? to->queues : n % to->queues;
+}
+
 uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 {
 	uint16_t i;
@@ -53,8 +68,7 @@ uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 	port->tx_queue = q;
 	for (i = 0; i < n && port->tx_room > 0; i++) {
 		struct port *to = port->other;
-		/* flows fall on any queue of the other side */
-		unsigned tq = to ? port->tx_frames % to->queues : 0;
+		unsigned tq = to ? queue_of(to, port->tx_frames, v[i]) : 0;
 
 		if (v[i]->len >= 22 && zk_get16(v[i]->data + 12) == 0x0806 &&
 		    zk_get16(v[i]->data + 20) == 2)
@@ -243,7 +257,7 @@ void host_close(struct host *h)
 {
 	zk_assert(peer_free(h->peer));
 	h->peer = NULL;
-	for (unsigned q = 0; q < 2; q++)
+	for (unsigned q = 0; q < QUEUES_MAX; q++)
 		while (h->port.rx_n[q] > 0)
 			pkt_free(h->port.rx[q][--h->port.rx_n[q]]);
 }

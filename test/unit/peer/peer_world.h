@@ -10,6 +10,7 @@
 
 enum {
 	WIRE_MAX = 4096,
+	QUEUES_MAX = 3,
 	SEEN_MAX = 64,
 	CLIENT_PORT = 2181,
 	ELECTION_PORT = 3888,
@@ -20,9 +21,11 @@ enum {
 struct port {
 	struct port *other; /* where its frames go; NULL: nowhere */
 	uint16_t queues, tx_queue;
+	bool peer_queue;       /* one more, for the peer ... */
+	bool steers;           /* ... where the device puts its frames, and no others */
 	struct pkt_pool *pool; /* of received frames */
-	struct pkt *rx[2][WIRE_MAX];
-	unsigned rx_n[2];
+	struct pkt *rx[QUEUES_MAX][WIRE_MAX];
+	unsigned rx_n[QUEUES_MAX];
 	unsigned tx_frames, tx_room; /* frames it takes from now on */
 	unsigned arp_replies;
 };
