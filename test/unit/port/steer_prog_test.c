@@ -104,7 +104,7 @@ static uint32_t judge(const struct steer_prog *s, const struct net *n, const uin
 	return net_owner_of_frame(n, &p) % s->client_queues;
 }
 
-static struct net *stack(const struct steer_prog *s, struct zk_mem *mem)
+static struct net *stack(const struct steer_prog *s, struct zk_mem *mem, struct pkt_pool *pool)
 {
 	struct net_conf nc = {.addr = net_addr_v4(0x0a000001), .prefix = 24, .mtu = 1500};
 	struct tcp_conf tc;
@@ -115,7 +115,7 @@ static struct net *stack(const struct steer_prog *s, struct zk_mem *mem)
 	tc.conns_max = 4;
 	nc.cores = s->cores;
 	nc.mem = mem;
-	nc.pool = pkt_heap_pool_new(16, 2048);
+	nc.pool = pool;
 	memcpy(nc.steer_key, &s->key, sizeof(nc.steer_key));
 	assert_int_equal(net_new(&nc, &tc, 1, &n), ZK_EOK);
 	return n;
@@ -194,6 +194,7 @@ static void random_frames(void **state)
 
 	(void)state;
 	for (unsigned k = 0; k < 5; k++) {
+		struct pkt_pool *pool = pkt_heap_pool_new(16, 2048);
 		struct steer_prog s = prog;
 		struct zk_mem mem;
 		struct net *n;
@@ -203,7 +204,7 @@ static void random_frames(void **state)
 		s.client_queues = s.peer_queue = queues[k];
 		s.key.k0 = (uint64_t)rnd() << 32 | rnd();
 		s.key.k1 = (uint64_t)rnd() << 32 | rnd();
-		n = stack(&s, &mem);
+		n = stack(&s, &mem, pool);
 		fd = load(&s);
 		for (unsigned i = 0; i < FRAMES; i++) {
 			uint8_t f[128];
@@ -229,6 +230,7 @@ static void random_frames(void **state)
 			assert_true(seen[k][q] > FRAMES / 100);
 		net_free(n);
 		assert_int_equal(mem.used_bytes, 0);
+		assert_int_equal(pkt_heap_pool_free(pool), 0);
 	}
 }
 
