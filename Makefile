@@ -72,7 +72,7 @@ help:
 	@echo 'make test-ensemble   ensembles of zokord and Apache ZooKeeper: kills, partitions, migration (root)'
 	@echo 'make test-ensemble-long, soak-faults    all of it; ten minutes of faults, judged (root)'
 	@echo 'make sim SEEDS=n FROM=s    simulators: TCP, log on a failing disk, ensembles'
-	@echo 'make sim-ensembles SEEDS=n FROM=s    only the last, and the whole stack'
+	@echo 'make sim-ensembles SEEDS=n FROM=s    only the last: core/zab alone, and the whole stack (even seeds over TCP)'
 	@echo 'make soak-sim        100,000 seeds of each of these: hours'
 	@echo 'make fuzz T=s        every fuzzer for s seconds'
 	@echo 'make tsan            core and rings under the thread sanitizer'

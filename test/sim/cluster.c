@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Faults, and the run from a seed to its end. */
 #include "test/sim/cluster_int.h"
+#include "test/sim/cluster_wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,6 +86,8 @@ static void fault(struct cl *w)
 static void calm(struct cl *w)
 {
 	memset(w->cut, 0, sizeof(w->cut));
+	if (w->wire)
+		memset(w->wire->hole_ns, 0, sizeof(w->wire->hole_ns));
 	for (unsigned i = 0; i < w->n; i++)
 		w->server[i].disk.slow = false;
 }
@@ -139,6 +142,8 @@ static void begin(struct cl *w)
 	err = zab_members_parse(zk_span_str(text), &w->members, &why, &line);
 	zk_assert(err == ZK_EOK);
 	cl_check_init(w);
+	if (w->seed % 2 == 0)
+		cl_wire_init(w);
 	for (unsigned i = 0; i < w->n; i++) {
 		w->server[i].w = w;
 		w->server[i].index = i;
@@ -157,6 +162,8 @@ static void end(struct cl *w)
 		free(w->server[i].snap);
 	}
 	cl_net_fini(w);
+	if (w->wire)
+		cl_wire_fini(w);
 	cl_check_fini(w);
 }
 

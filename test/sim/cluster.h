@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** A whole ensemble in one thread, from one seed: every server with its client core (core/server/
- * srv.h), the leader core's machine, the quorum with elections and ZAB, and a tree; byte streams
- * between them that are late, cut in pieces, break or fall silent; disks that lose what was not
- * synced; processes that are stopped, or die between any two effects; clients whose sessions move
- * from server to server.
+ * srv.h), the leader core's machine, the quorum with elections and ZAB, and a tree; between them
+ * real TCP over a wire that loses and disorders frames (even seeds, cluster_wire.h), or modelled
+ * byte streams that are late, cut in pieces, break or fall silent (odd seeds); disks that lose what
+ * was not synced; processes that are stopped, or die between any two effects; clients whose
+ * sessions move from server to server.
  *
  * Checkers that see everything stand beside it and stop the run at the first broken promise:
  * what was committed stays, in one order; one leader of an epoch; equal digests at equal zxids;
@@ -43,6 +44,8 @@ enum cl_naive {
 };
 
 struct cl;
+struct cl_wire; /* test/sim/cluster_wire.h */
+struct tcp_conn;
 
 /* ---- streams ---- */
 
@@ -92,6 +95,7 @@ struct cl_conn {
 	size_t run_max;         /* bytes that lie in one piece */
 	struct cl_end end[2];   /* who dialled, who accepted */
 	struct cl_pipe pipe[2]; /* to that end */
+	struct tcp_conn *tcp;   /* on the wire: the client's; the pipes are its buffers */
 	struct cl *w;
 };
 
@@ -200,6 +204,13 @@ struct cl_committed {
 	bool has_digest;
 };
 
+/* Whatever anybody has logged, and what it was logged behind. */
+struct cl_logged {
+	uint64_t zxid, prev;
+	uint8_t *p;
+	uint32_t n;
+};
+
 /* What became of a key. */
 struct cl_version {
 	uint64_t zxid;
@@ -213,11 +224,18 @@ struct cl_acked {
 	int32_t cxid;
 };
 
+/* Frames: what happened to them, and what the stacks made of it. */
+struct cl_wire_count {
+	uint64_t sent, lost, doubled, disordered, damaged, cut, overrun, deaf;
+	uint64_t retransmits, timeouts, resets, keepalives, lates;
+};
+
 struct cl {
 	struct zab_members members;
 	unsigned n, voters;
 	enum cl_naive naive;
 	bool beats, quiet;
+	struct cl_wire *wire; /* NULL: the modelled streams */
 	uint64_t seed, rng, now_ns, faults_end_ns, end_ns, next_fault_ns;
 	struct cl_server server[CL_SERVERS_MAX];
 	struct cl_client client[CL_CLIENTS];
@@ -228,6 +246,8 @@ struct cl {
 	/* the checkers' */
 	struct cl_committed *order;
 	uint32_t order_n, order_cap;
+	struct cl_logged *logged;
+	uint32_t logged_n, logged_cap;
 	struct cl_version *version;
 	uint32_t version_n, version_cap;
 	struct cl_acked *acked;
@@ -240,6 +260,7 @@ struct cl {
 	uint64_t crashes, pauses, breaks, partitions, leaders, rebuilds, moves, expired, reads,
 		events;
 	uint64_t writes, rounds, digest;
+	struct cl_wire_count on_wire; /* even seeds */
 };
 
 /** Run @p seed to its end. @return false: a promise was broken, w->why says which. */

@@ -57,9 +57,62 @@ void cl_check_init(struct cl *w)
 
 void cl_check_fini(struct cl *w)
 {
+	for (uint32_t i = 0; i < w->logged_n; i++)
+		free(w->logged[i].p);
+	free(w->logged);
 	free(w->order);
 	free(w->version);
 	free(w->acked);
+}
+
+/* A leader's tree is at the start of its epoch before the first transaction. */
+static bool epoch_start(uint64_t zxid)
+{
+	return (uint32_t)zxid == 0;
+}
+
+/* ---- what is logged ---- */
+
+/* The place of @p zxid among what was logged, or where it would be. */
+static uint32_t logged_at(const struct cl *w, uint64_t zxid)
+{
+	uint32_t low = 0, high = w->logged_n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (w->logged[mid].zxid < zxid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+void cl_check_logged(struct cl *w, const struct cl_server *s, uint64_t prev, uint64_t zxid,
+		     struct zk_span txn)
+{
+	uint32_t at = logged_at(w, zxid);
+	struct cl_logged *l;
+
+	if (at < w->logged_n && w->logged[at].zxid == zxid) {
+		l = &w->logged[at];
+		if (l->n != txn.n || memcmp(l->p, txn.p, txn.n) != 0)
+			cl_broken(w, s->index, "two transactions of one zxid", zxid);
+		if (epoch_start(l->prev)) /* somebody else may know better */
+			l->prev = prev;
+		return;
+	}
+	if (w->logged_n == w->logged_cap) {
+		w->logged_cap = w->logged_cap ? 2 * w->logged_cap : 4096;
+		w->logged = realloc(w->logged, w->logged_cap * sizeof(*w->logged));
+		zk_assert(w->logged);
+	}
+	l = &w->logged[at];
+	memmove(l + 1, l, (w->logged_n++ - at) * sizeof(*l));
+	*l = (struct cl_logged){zxid, prev, malloc(txn.n + 1), (uint32_t)txn.n};
+	zk_assert(l->p);
+	memcpy(l->p, txn.p, txn.n);
 }
 
 /* ---- what is committed ---- */
@@ -138,10 +191,25 @@ static uint32_t above(const struct cl *w, uint64_t zxid)
 	return low;
 }
 
-/* A leader's tree is at the start of its epoch before the first transaction. */
-static bool epoch_start(uint64_t zxid)
+/* Who leads may have its state from somebody who was elected, sent it and was gone before it could
+ * serve: nobody has seen the newest of it committed, and it is from now on. */
+static void commit_base(struct cl *w, const struct cl_server *s, uint64_t base)
 {
-	return (uint32_t)zxid == 0;
+	uint64_t last = w->order_n ? w->order[w->order_n - 1].zxid : 0;
+	const struct cl_logged *l;
+	uint32_t at;
+
+	if (base <= last || epoch_start(base) || w->failed)
+		return;
+	at = logged_at(w, base);
+	l = &w->logged[at];
+	if (at == w->logged_n || l->zxid != base || l->prev < last) {
+		cl_broken(w, s->index, "holds the state of something that was never logged", base);
+		return;
+	}
+	commit_base(w, s, l->prev);
+	l = &w->logged[at];
+	commit(w, s, &(struct cl_txn){.zxid = base, .p = l->p, .n = l->n});
 }
 
 static void begin(struct cl *w, struct cl_server *s)
@@ -151,6 +219,7 @@ static void begin(struct cl *w, struct cl_server *s)
 
 	s->served = true;
 	s->log_at = 0;
+	commit_base(w, s, base);
 	s->order_at = above(w, base);
 	if (!epoch_start(base) && (!s->order_at || w->order[s->order_at - 1].zxid != base))
 		cl_broken(w, s->index, "holds the state of something not committed", base);

@@ -3,6 +3,7 @@
 #include "core/jute/proto.h"
 #include "test/lib/req.h"
 #include "test/sim/cluster_int.h"
+#include "test/sim/cluster_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,7 +307,7 @@ static void connected(struct cl *w, struct cl_client *c)
 		request(w, c);
 }
 
-void cl_client_step(struct cl *w, struct cl_client *c)
+static void act(struct cl *w, struct cl_client *c)
 {
 	struct cl_end *e;
 
@@ -330,6 +331,15 @@ void cl_client_step(struct cl *w, struct cl_client *c)
 		return;
 	}
 	connected(w, c);
+}
+
+void cl_client_step(struct cl *w, struct cl_client *c)
+{
+	if (w->wire)
+		cl_host_in(w, c->index);
+	act(w, c);
+	if (w->wire)
+		cl_host_out(w, c->index);
 }
 
 uint64_t cl_client_next_ns(const struct cl *w, const struct cl_client *c)

@@ -50,6 +50,7 @@ bool cl_disk_append(void *ctx, uint64_t zxid, struct zk_span txn)
 		d->log = realloc(d->log, d->cap * sizeof(*d->log));
 		zk_assert(d->log);
 	}
+	cl_check_logged(s->w, s, d->n ? d->log[d->n - 1].zxid : d->base_zxid, zxid, txn);
 	d->log[d->n] = (struct cl_txn){
 		.zxid = zxid, .p = malloc(txn.n + 1), .n = (uint32_t)txn.n, .lent = txn.p};
 	zk_assert(d->log[d->n].p);

@@ -26,6 +26,8 @@ size_t cl_pipe_room(const struct cl_end *e);
 /** What has arrived at this end. */
 struct zk_span cl_pipe_peek(struct cl_end *e);
 void cl_pipe_take(struct cl_end *e, size_t n);
+/** Bytes behind what is in @p p; there must be room. */
+void cl_pipe_fill(struct cl_pipe *p, const void *bytes, size_t n);
 size_t cl_pipe_put(struct cl_end *e, const void *p, size_t n);
 /** This end is over, without a word to its owner. @p loud: the other side hears of it. */
 void cl_end_close(struct cl_end *e, bool loud);
@@ -63,6 +65,7 @@ void cl_server_step(struct cl *w, struct cl_server *s);
 uint64_t cl_server_next_ns(const struct cl_server *s);
 /** Its process runs now. */
 bool cl_runs(const struct cl_server *s);
+int64_t cl_wall_ms(const struct cl_server *s);
 bool cl_serves(const struct cl_server *s);
 /** Between two effects: may it die here? Afterwards its effects go nowhere. */
 bool cl_dead(struct cl_server *s);
@@ -76,6 +79,9 @@ void cl_client_gone(struct cl *w, struct cl_client *c);
 /* ---- cluster_check.c ---- */
 void cl_check_init(struct cl *w);
 void cl_check_fini(struct cl *w);
+/** A server appends @p txn behind @p prev. */
+void cl_check_logged(struct cl *w, const struct cl_server *s, uint64_t prev, uint64_t zxid,
+		     struct zk_span txn);
 /** After every step of a server. */
 void cl_check_server(struct cl *w, struct cl_server *s);
 void cl_check_acked(struct cl *w, const struct cl_client *c, const struct cl_asked *a,

@@ -2,6 +2,7 @@
 /* Byte streams: whatever is written arrives once and in order, late and in pieces, or the
  * connection is over. */
 #include "test/sim/cluster_int.h"
+#include "test/sim/cluster_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,17 +63,23 @@ size_t cl_pipe_room(const struct cl_end *e)
 	return sent < CL_SEND_BYTES ? (size_t)(CL_SEND_BYTES - sent) : 0;
 }
 
+void cl_pipe_fill(struct cl_pipe *p, const void *bytes, size_t n)
+{
+	memcpy(pipe_tail(p, n), bytes, n);
+	p->tail += n;
+}
+
 size_t cl_pipe_put(struct cl_end *e, const void *bytes, size_t n)
 {
 	struct cl_pipe *p = &e->conn->pipe[!e->k];
 	size_t room = cl_pipe_room(e);
 
 	n = n < room ? n : room;
-	if (!n || !e->conn->end[!e->k].open)
+	if (!n || (!e->conn->w->wire && !e->conn->end[!e->k].open))
 		return n;
-	memcpy(pipe_tail(p, n), bytes, n);
-	p->tail += n;
-	put_chunk(e->conn->w, p);
+	cl_pipe_fill(p, bytes, n);
+	if (!e->conn->w->wire)
+		put_chunk(e->conn->w, p);
 	return n;
 }
 
@@ -226,6 +233,8 @@ struct cl_conn *cl_connect(struct cl *w, enum cl_kind kind, unsigned from, unsig
 		if (kind == CL_CLIENT)
 			c->end[1].kind = CL_CLIENT_PORT;
 		c->end[0].open = c->end[0].dialling = true;
+		if (w->wire)
+			cl_host_dial(c);
 		return c;
 	}
 	return NULL;
@@ -239,6 +248,8 @@ void cl_end_close(struct cl_end *e, bool loud)
 	if (!e->open)
 		return;
 	e->open = false;
+	if (c->w->wire)
+		cl_host_close(c, loud);
 	if (!other->open) {
 		free_conn(c);
 		return;
@@ -271,7 +282,9 @@ void cl_net_break(struct cl *w)
 {
 	struct cl_conn *c = &w->conn[cl_draw(w, CL_CONNS)];
 
-	if (!c->used)
+	if (w->wire && cl_chance(w, 250))
+		cl_wire_break(w);
+	if (!c->used || w->wire)
 		return;
 	w->breaks++;
 	if (cl_chance(w, 400)) {
@@ -364,6 +377,10 @@ static void give_up(struct cl_conn *c)
 
 void cl_net_step(struct cl *w)
 {
+	if (w->wire) {
+		cl_wire_step(w);
+		return;
+	}
 	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
 		struct cl_conn *c = &w->conn[i];
 
@@ -395,9 +412,9 @@ static void earlier(uint64_t *next, uint64_t t)
 
 uint64_t cl_net_next_ns(const struct cl *w)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = w->wire ? cl_wire_next_ns(w) : UINT64_MAX;
 
-	for (unsigned i = 0; (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
+	for (unsigned i = 0; !w->wire && (i = cl_conn_next(w, i)) < CL_CONNS; i++) {
 		const struct cl_conn *c = &w->conn[i];
 
 		if (c->end[0].open && c->end[0].dial == CL_DIAL_WAITS)

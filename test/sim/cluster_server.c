@@ -2,6 +2,7 @@
 /* One server: what dp/loop and ctl/server do around the machines. */
 #include "core/server/quorum_int.h"
 #include "test/sim/cluster_int.h"
+#include "test/sim/cluster_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +88,14 @@ static void make_quorum(struct cl *w, struct cl_server *s)
 	memset(&s->view, 0, sizeof(s->view));
 	s->view.members = &w->members;
 	s->view.sid = s->index + 1;
+	if (w->wire) {
+		cl_stack_boot(w, s);
+		c.net = peer_quorum_net(w->wire->stack[s->index].peer);
+	}
 	err = quorum_new(&c, w->now_ns, &s->quorum);
 	zk_assert(err == ZK_EOK);
+	if (w->wire)
+		peer_quorum_set(w->wire->stack[s->index].peer, s->quorum);
 	s->lq = quorum_for_leader(s->quorum);
 	quorum_epochs(s->quorum, s->disk.epoch[ZAB_ACCEPTED_EPOCH],
 		      s->disk.epoch[ZAB_CURRENT_EPOCH]);
@@ -157,7 +164,10 @@ static void make_machines(struct cl *w, struct cl_server *s, bool first)
 	lc.restored = s->session;
 	lc.restored_n = s->sessions;
 	make_shared(w, s);
-	err = srv_new(&sc, w->now_ns, &s->srv);
+	if (w->wire)
+		s->srv = cl_stack_join(w, s, &sc);
+	else
+		err = srv_new(&sc, w->now_ns, &s->srv);
 	zk_assert(err == ZK_EOK);
 	err = leader_new(&lc, w->now_ns, &s->leader);
 	zk_assert(err == ZK_EOK);
@@ -183,7 +193,10 @@ static void free_machines(struct cl *w, struct cl_server *s)
 {
 	cl_net_drop_clients(w, s);
 	leader_free(s->leader);
-	srv_free(s->srv);
+	if (w->wire)
+		cl_stack_leave(w, s);
+	else
+		srv_free(s->srv);
 	s->leader = NULL;
 	s->srv = NULL;
 	reclaim(s);
@@ -221,6 +234,8 @@ void cl_crash(struct cl *w, unsigned i)
 		say(s, "dies");
 	if (!s->halted)
 		free_machines(w, s);
+	if (w->wire)
+		cl_stack_kill(w, s);
 	quorum_free(s->quorum);
 	zk_assert(s->mem.used_bytes == 0);
 	for (unsigned c = 0; (c = cl_conn_next(w, c)) < CL_CONNS; c++)
@@ -308,7 +323,7 @@ static void rebuild(struct cl *w, struct cl_server *s)
 
 /* ---- a round ---- */
 
-static int64_t wall_ms(const struct cl_server *s)
+int64_t cl_wall_ms(const struct cl_server *s)
 {
 	return INT64_C(1700000000000) + (int64_t)(s->w->now_ns / cl_ms) + s->wall_off_ms;
 }
@@ -320,7 +335,7 @@ static unsigned lead(struct cl *w, struct cl_server *s)
 	size_t n;
 
 	while ((rec = zk_ring_next(&s->to_leader, &n)) != NULL) {
-		enum zk_err err = leader_message(s->leader, rec, n, w->now_ns, wall_ms(s));
+		enum zk_err err = leader_message(s->leader, rec, n, w->now_ns, cl_wall_ms(s));
 
 		if (err == ZK_EAGAIN) {
 			zk_ring_unget(&s->to_leader, rec);
@@ -331,7 +346,7 @@ static unsigned lead(struct cl *w, struct cl_server *s)
 	zk_ring_release(&s->to_leader);
 	work += leader_durable(s->leader, quorum_limit(s->quorum), 256, w->now_ns);
 	cl_check_server(w, s);
-	work += leader_tick(s->leader, w->now_ns, wall_ms(s));
+	work += leader_tick(s->leader, w->now_ns, cl_wall_ms(s));
 	zk_ring_publish(&s->from_leader);
 	return work;
 }
@@ -346,14 +361,32 @@ static uint64_t own_next_ns(const struct cl_server *s)
 {
 	uint64_t next = cl_disk_next_ns(&s->disk);
 
-	earlier(&next, quorum_next_ns(s->quorum));
+	earlier(&next, s->w->wire ? cl_stack_next_ns(s) : quorum_next_ns(s->quorum));
 	if (s->halted) {
 		earlier(&next, s->w->now_ns + cl_ms);
 		return next;
 	}
-	earlier(&next, srv_next_ns(s->srv));
+	if (!s->w->wire)
+		earlier(&next, srv_next_ns(s->srv));
 	earlier(&next, leader_next_ns(s->leader));
 	return next;
+}
+
+/* What has come in, heard by client core and quorum. */
+static unsigned hear(struct cl *w, struct cl_server *s)
+{
+	unsigned work = 0;
+
+	if (w->wire)
+		return cl_stack_begin(w, s);
+	if (!s->halted)
+		work += srv_begin(s->srv, w->now_ns);
+	cl_net_serve(w, s);
+	if (!s->halted) {
+		srv_heard(s->srv);
+		work += srv_end(s->srv, w->now_ns);
+	}
+	return work;
 }
 
 static void run_round(struct cl *w, struct cl_server *s)
@@ -363,15 +396,10 @@ static void run_round(struct cl *w, struct cl_server *s)
 	w->rounds++;
 	s->poked = false;
 	cl_disk_step(s);
+	work += hear(w, s);
 	if (!s->halted)
-		work += srv_begin(s->srv, w->now_ns);
-	cl_net_serve(w, s);
-	if (!s->halted) {
-		srv_heard(s->srv);
-		work += srv_end(s->srv, w->now_ns);
 		work += lead(w, s);
-	}
-	work += quorum_poll(s->quorum, w->now_ns, wall_ms(s));
+	work += w->wire ? cl_stack_end(w, s) : quorum_poll(s->quorum, w->now_ns, cl_wall_ms(s));
 	if (!s->halted) {
 		zk_ring_publish(&s->from_leader);
 		reclaim(s);
