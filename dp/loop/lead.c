@@ -13,7 +13,8 @@ struct lead {
 	struct tree *tree;
 	struct tree_garbage *freeing; /* back from the reclaimer, partly freed */
 	struct tree_garbage *handing; /* taken from the tree, not yet in the ring */
-	uint64_t garbage_ns;          /* next batch not before */
+	uint64_t garbage_ns;          /* when the last batch was taken */
+	uint64_t now_ns;              /* of the round */
 	unsigned under_way;           /* batches handed over and not yet back */
 	uint64_t applied;             /* leader_applied_zxid() when last looked at */
 	uint64_t reply_put[LEADER_CORES_MAX];
@@ -113,15 +114,20 @@ static void wake_others(struct lead *l)
 		waker_kick(l->conf.waker[__builtin_ctz(l->wake)]);
 }
 
+static uint64_t garbage_due_ns(const struct lead *l)
+{
+	return l->garbage_ns + (l->blocked ? LEAD_GARBAGE_BLOCKED_NS : LEAD_GARBAGE_EVERY_NS);
+}
+
 static unsigned reclaim(struct lead *l, uint64_t now_ns)
 {
 	struct lead_garbage *g = l->conf.garbage;
 	unsigned work = tree_collect(l->tree, LEAD_COLLECT);
 
-	if (!l->handing && now_ns >= l->garbage_ns) {
+	if (!l->handing && now_ns >= garbage_due_ns(l)) {
 		l->handing = tree_garbage_take(l->tree);
 		if (l->handing)
-			l->garbage_ns = now_ns + LEAD_GARBAGE_EVERY_NS;
+			l->garbage_ns = now_ns;
 	}
 	if (l->handing) {
 		if (l->under_way < LEAD_GARBAGE_SLOTS && pring_push(&g->to, l->handing)) {
@@ -175,6 +181,7 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 	int64_t wall = 0;
 	unsigned work, applied;
 
+	l->now_ns = now_ns;
 	leader_refuse(l->leader, logstage_health(l->log) != LOGSTAGE_GOOD);
 	work = read_rings(l, now_ns, &wall);
 	if (now_ns >= leader_next_ns(l->leader))
@@ -208,6 +215,13 @@ uint64_t lead_next_ns(void *ctx)
 	if (l->blocked || l->freeing || leader_snap_urgent(l->leader) ||
 	    leader_applied_zxid(l->leader) < limit(l))
 		return 0;
+	/* What the readers have not passed yet, nobody tells us of. */
+	if (tree_reclaims(l->tree) && l->under_way == 0) {
+		uint64_t at = garbage_due_ns(l);
+
+		at = at > l->now_ns ? at : l->now_ns + LEAD_GARBAGE_EVERY_NS;
+		next = at < next ? at : next;
+	}
 	return next;
 }
 

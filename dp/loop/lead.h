@@ -21,7 +21,8 @@ enum {
 	LEAD_COLLECT = 256, /* objects unlinked per round */
 	LEAD_FREE = 256,    /* objects freed per round */
 	LEAD_GARBAGE_SLOTS = 16,
-	LEAD_GARBAGE_EVERY_NS = 1000000,
+	LEAD_GARBAGE_EVERY_NS = 10000000,  /* each batch wakes the reclaimer, and it us */
+	LEAD_GARBAGE_BLOCKED_NS = 1000000, /* while somebody waits for room, perhaps for memory */
 };
 
 /** Batches of garbage on their way: to the reclaimer thread, which waits for the grace period, and

@@ -12,13 +12,12 @@
 #include <time.h>
 
 enum {
-	SPIN_ROUNDS = 64,      /* empty rounds before the first nap */
 	NAP_NS = 20000,        /* first steps */
 	NAP_LONG_NS = 50000,   /* later ones */
-	NAP_DEEP_NS = 100000,  /* where no descriptor can be waited for; RCU stays online */
+	NAP_DEEP_NS = 100000,  /* the last, RCU stays online */
 	NAP_SHORT_ROUNDS = 32, /* naps of NAP_NS before those of NAP_LONG_NS */
-	NAP_ROUNDS = 128,      /* naps before the wait for descriptors: about 6 ms */
-	WAIT_MIN_NS = 100000,  /* a shorter wait is a nap */
+	NAP_ROUNDS = 128,      /* naps before those of NAP_DEEP_NS: about 6 ms */
+	WAIT_MIN_NS = 5000,    /* a shorter wait is a round */
 };
 
 static const uint64_t late_min_ns = 100000000;  /* less is nothing to a session */
@@ -46,12 +45,19 @@ static uint64_t now_of(struct thread *t)
 	return now;
 }
 
+/* One reading of the clock for all that find nothing to do. */
 static unsigned round_all(struct thread *t)
 {
+	uint64_t now = now_of(t);
 	unsigned work = 0;
 
-	for (unsigned i = 0; i < t->pollers_n; i++)
-		work += t->poller[i].poll(t->poller[i].ctx, now_of(t));
+	for (unsigned i = 0; i < t->pollers_n; i++) {
+		unsigned done = t->poller[i].poll(t->poller[i].ctx, now);
+
+		if (done && i + 1 < t->pollers_n)
+			now = now_of(t);
+		work += done;
+	}
 	count(&t->rounds);
 	return work;
 }
@@ -87,13 +93,15 @@ static bool can_wait(const struct thread *t)
 	return true;
 }
 
-/* Sleep until a frame, a kick or @p ns from now. The caller has announced and looked again. */
-static void wait_fds(struct thread *t, uint64_t ns)
+/* Sleep until a frame, a kick or @p ns from now. The caller has announced and looked again.
+ * @return whether it was called. */
+static bool wait_fds(struct thread *t, uint64_t ns)
 {
 	struct pollfd fds[THREAD_POLLERS_MAX + 1];
 	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
 			      .tv_nsec = (long)(ns % 1000000000)};
 	nfds_t n = 0;
+	int called;
 
 	fds[n++] = (struct pollfd){.fd = t->waker.fd, .events = POLLIN};
 	for (unsigned i = 0; i < t->pollers_n; i++)
@@ -102,12 +110,14 @@ static void wait_fds(struct thread *t, uint64_t ns)
 	count(&t->waits);
 	t->due_ns = eal_now_ns() + ns;
 	zk_rcu_offline();
-	(void)ppoll(fds, n, &ts, NULL);
+	called = ppoll(fds, n, &ts, NULL);
 	zk_rcu_online();
+	t->hollow = called > (fds[0].revents != 0);
+	return called > 0;
 }
 
-/* The last rung. @return work found when looking again. */
-static unsigned wait_long(struct thread *t)
+/* The last rung; idle since @p since_ns. @return work found when looking again. */
+static unsigned wait_long(struct thread *t, uint64_t since_ns)
 {
 	unsigned work;
 	uint64_t ns;
@@ -115,12 +125,19 @@ static unsigned wait_long(struct thread *t)
 	waker_announce(&t->waker);
 	work = round_all(t);
 	zk_rcu_quiescent();
-	if (!work) {
+	if (!work && !atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		ns = idle_ns(t, eal_now_ns());
-		if (ns >= WAIT_MIN_NS && !atomic_load_explicit(&t->stop, memory_order_relaxed))
-			wait_fds(t, ns);
-		else
+		if (ns == 0 || t->hollow) {
+			/* Waiting for room; or the descriptor calls for frames that there is no
+			 * buffer for, or because its interface is gone. */
+			t->hollow = false;
 			nap(t, 0);
+		} else if (ns >= WAIT_MIN_NS) {
+			bool called = wait_fds(t, ns);
+			uint64_t now = eal_now_ns();
+
+			spin_learn(&t->spin, now, now - since_ns, called);
+		}
 	}
 	waker_clear(&t->waker);
 	return work;
@@ -129,29 +146,37 @@ static unsigned wait_long(struct thread *t)
 static void run(struct thread *t)
 {
 	bool waits = t->adaptive && can_wait(t);
+	uint64_t since_ns = 0; /* of the first round that found nothing, 0 = it was not the last */
+	unsigned naps = 0;
 
 	t->due_ns = eal_now_ns();
-	unsigned empty = 0; /* rounds in a row that did nothing */
-
+	t->hollow = false;
+	spin_start(&t->spin, t->due_ns);
 	/* partner: thread_join(); no data goes with it */
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		unsigned work = round_all(t);
+		uint64_t now = t->due_ns; /* the round's reading of the clock */
 
 		zk_rcu_quiescent();
 		if (work) {
-			empty = 0;
+			since_ns = 0;
+			naps = 0;
+			t->hollow = false;
 			continue;
 		}
-		empty++;
-		if (!t->adaptive || empty < SPIN_ROUNDS)
+		if (since_ns == 0)
+			since_ns = now;
+		if (!t->adaptive || now - since_ns < (waits ? t->spin.ns : SPIN_MAX_NS)) {
 			eal_pause();
-		else if (!waits || empty < SPIN_ROUNDS + NAP_ROUNDS)
-			nap(t, empty - SPIN_ROUNDS);
-		else if (wait_long(t))
-			empty = 0;
-		if (empty > 1u << 30)
-			empty = 1u << 20;
+		} else if (!waits) {
+			nap(t, naps);
+			naps += naps < NAP_ROUNDS;
+		} else {
+			(void)wait_long(t, since_ns);
+			since_ns = 0;
+		}
 	}
+	spin_end(&t->spin);
 }
 
 static int pin(unsigned cpu)

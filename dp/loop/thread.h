@@ -2,13 +2,15 @@
 /** An operating system thread that runs logical cores round-robin, and its idle ladder.
  *
  * Each round runs every logical core once and passes exactly one RCU quiescent point. When rounds
- * find nothing to do, an adaptive thread spins, then sleeps in steps of tens of microseconds, then,
- * where every device queue of its cores has a file descriptor, waits on those and on its eventfd
- * with a deadline, RCU-offline. dp.idle=poll spins for ever.
+ * find nothing to do, an adaptive thread spins (spin.h says how long) and then, where every device
+ * queue of its cores has a file descriptor, waits on those and on its eventfd with a deadline,
+ * RCU-offline. Where one has none it sleeps in steps of tens of microseconds. dp.idle=poll spins
+ * for ever.
  */
 #ifndef ZK_LOOP_THREAD_H
 #define ZK_LOOP_THREAD_H
 
+#include "dp/loop/spin.h"
 #include "dp/loop/waker.h"
 
 #include <pthread.h>
@@ -44,6 +46,8 @@ struct thread {
 	/* ladder's counters; the thread writes, relaxed */
 	_Atomic uint64_t rounds, naps, waits, lates;
 	uint64_t due_ns; /* when its next poll should begin, at the latest */
+	struct spin spin;
+	bool hollow; /* a queue's descriptor has called, and no round since has found anything */
 };
 
 /** Start it, pinned to t->cpu, all signals blocked, and wait until it polls or has failed. Fields

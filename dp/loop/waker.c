@@ -8,6 +8,7 @@ enum zk_err waker_init(struct waker *w)
 {
 	atomic_init(&w->sleeping, 0);
 	atomic_init(&w->kicks, 0);
+	w->owed = 0;
 	w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return w->fd < 0 ? ZK_EIO : ZK_EOK;
 }
@@ -42,8 +43,9 @@ void waker_clear(struct waker *w)
 	uint64_t n;
 
 	/* An exchange, too: a plain store would hide an earlier waker_kick() from the next
-	 * announce. */
-	(void)atomic_exchange_explicit(&w->sleeping, 0, memory_order_acq_rel);
-	if (read(w->fd, &n, sizeof(n)) != sizeof(n))
-		return; /* nobody has kicked */
+	 * announce. Each kick that it hides from the next waker is one write, now or soon. */
+	if (!atomic_exchange_explicit(&w->sleeping, 0, memory_order_acq_rel))
+		w->owed++;
+	if (w->owed > 0 && read(w->fd, &n, sizeof(n)) == sizeof(n))
+		w->owed -= n;
 }

@@ -21,7 +21,8 @@
 struct waker {
 	_Alignas(ZK_CACHE_LINE) _Atomic uint32_t sleeping; /* see the protocol above */
 	_Atomic uint64_t kicks;                            /* times somebody wrote fd; relaxed */
-	int fd;                                            /* eventfd, non-blocking */
+	uint64_t owed; /* the sleeper's: writes of fd that it has not read yet */
+	int fd;        /* eventfd, non-blocking */
 };
 
 /** @return ZK_EOK or ZK_EIO (errno tells). Main thread. */
@@ -35,7 +36,7 @@ void waker_kick(struct waker *w);
 /** Sleeper: announce. Then look at all queues once more before waiting for w->fd. */
 void waker_announce(struct waker *w);
 
-/** Sleeper: awake again; swallow a kick. */
+/** Sleeper: awake again; swallow the kicks. A system call only when there were any. */
 void waker_clear(struct waker *w);
 
 #endif

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -176,6 +177,34 @@ static void a_kick_needs_a_sleeper(void **state)
 	waker_fini(&w);
 }
 
+/* A waker may write only after the sleeper has cleared: that kick is read the next time, and no
+ * call is made for kicks that never were. */
+static void a_late_kick_is_read_once(void **state)
+{
+	struct pollfd fd = {.events = POLLIN};
+	const uint64_t one = 1;
+	struct waker w;
+
+	(void)state;
+	assert_int_equal(waker_init(&w), ZK_EOK);
+	fd.fd = w.fd;
+	for (int i = 0; i < 2; i++) {
+		waker_announce(&w);
+		atomic_store(&w.sleeping, 0); /* waker_kick() as far as its write */
+		waker_clear(&w);
+		assert_int_equal(w.owed, i + 1);
+	}
+	for (uint64_t owed = 2; owed > 0; owed--) {
+		assert_int_equal(write(w.fd, &one, sizeof(one)), sizeof(one));
+		assert_int_equal(poll(&fd, 1, 0), 1);
+		waker_announce(&w);
+		waker_clear(&w);
+		assert_int_equal(w.owed, owed - 1);
+		assert_int_equal(poll(&fd, 1, 0), 0);
+	}
+	waker_fini(&w);
+}
+
 static void the_log_stage_promises_at_the_end_of_a_batch(void **state)
 {
 	struct logstage s;
@@ -269,6 +298,7 @@ int main(void)
 		cmocka_unit_test(pring_out_of_memory),
 		cmocka_unit_test(pring_between_threads),
 		cmocka_unit_test(a_kick_needs_a_sleeper),
+		cmocka_unit_test(a_late_kick_is_read_once),
 		cmocka_unit_test(no_wakeup_is_lost),
 		cmocka_unit_test(the_log_stage_promises_at_the_end_of_a_batch),
 		cmocka_unit_test(the_log_stage_hands_over_to_a_writer),

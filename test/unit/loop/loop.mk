@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 $(BUILD)/test/unit/loop/handoff_test: $(call obj,dp/loop/waker.c dp/loop/logstage.c)
 tsan-run: $(BUILD)/test/unit/loop/handoff_test
+$(BUILD)/test/unit/loop/spin_test: $(call obj,dp/loop/spin.c)
