@@ -5,11 +5,12 @@ LOG_BENCH_OBJ := ctl/server/logwriter.c ctl/server/disk.c ctl/server/helper.c ct
 	ctl/server/cpus.c \
 	dp/loop/logstage.c dp/loop/waker.c
 
-$(BUILD)/bench/log_bench: $(BUILD)/obj/bench/micro/log_bench.o $(call obj,$(LOG_BENCH_OBJ)) $(call lib,core)
+$(BUILD)/bench/log_bench: $(BUILD)/obj/bench/micro/log_bench.o \
+		$(BUILD)/obj/bench/micro/log_limit.o $(call obj,$(LOG_BENCH_OBJ)) $(call lib,core)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -luring -lurcu-qsbr -lcrypto -ldeflate -lz -lpthread -o $@
 
 LOG_DIR ?= $(BUILD)
 .PHONY: bench-log
 bench-log: $(BUILD)/bench/log_bench
-	@$< $(LOG_DIR) $(SECONDS_EACH)
+	@$< $(LOG_DIR) $(ARGS)

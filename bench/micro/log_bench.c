@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log writer beside the limits of its disk, measured in the same run: fdatasync of one writer
- * for one client at a time, sequential bandwidth for pipelined ones. No network, no tree: the main
- * thread plays the leader core.
+ * for one client at a time; for pipelined ones the bandwidth of the same files, writes and syncs
+ * without a log, in turns with it. No network, no tree: the main thread plays the leader core.
  *
- * usage: log_bench DIR [SECONDS]   files are made in DIR/zokor-log-bench.XXXXXX and removed */
-#include "core/base/hist.h"
+ * usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES]]]]
+ *   SECONDS of each run with one client (2; 0: none), MIB of each pipelined run (128), PAIRS of
+ *   runs (5), BYTES of a transaction (100, 1000, 10000 and 1000000 in turn).
+ *   Files are made in DIR/zokor-log-bench.XXXXXX and removed; the default writes some 7 GB. */
+#include "bench/micro/log_limit.h"
 #include "ctl/server/logwriter.h"
 
-#include <fcntl.h>
+#include <dirent.h>
+#include <inttypes.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +22,16 @@
 
 enum {
 	MIB = 1 << 20,
-	AREA = 64 * MIB, /* a segment */
-	SLOTS = 32768,   /* as zokord with dp.coreMemory=1G */
-	FRAME = 13,      /* TXNLOG_FRAME_BYTES: what a record is larger than its transaction */
-	CHUNK = MIB,
+	SLOTS = 32768,              /* as zokord with dp.coreMemory=1G */
+	UNDER_WAY_BYTES = 64 << 20, /* of transactions; a leader core has a limit of bytes too */
+	FRAME = 13, /* TXNLOG_FRAME_BYTES: what a record is larger than its transaction */
 	SPIN_US = 100,
+	PAIRS_MAX = 101,
 };
 
-static double seconds = 3;
+static double seconds = 2;
+static uint64_t run_bytes = UINT64_C(128) * MIB;
+static unsigned pairs = 5;
 static char dir[512];
 
 static uint64_t now_ns(void)
@@ -37,11 +42,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static double cpu_seconds(int who)
+static double cpu_seconds(void)
 {
 	struct rusage u;
 
-	(void)getrusage(who, &u);
+	(void)getrusage(RUSAGE_SELF, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
@@ -91,68 +96,18 @@ static void clean(void)
 		remove_files("");
 }
 
-/* ---- the disk itself --------------------------------------------------------------------------
- */
-
-static int area(const char *name)
-{
-	char path[600];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	must(fd >= 0, path);
-	if (posix_fallocate(fd, 0, AREA) != 0)
-		must(ftruncate(fd, AREA) == 0, path);
-	must(fsync(fd) == 0, path);
-	return fd;
-}
-
-/* One writer: a record into allocated space, fdatasync, again. */
-static void bare_syncs(size_t record, struct zk_hist *h)
-{
-	uint8_t *p = need(calloc(1, record));
-	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9), at, then;
-	off_t off = 0;
-	int fd = area("bare");
-
-	memset(p, 'x', record);
-	while ((at = now_ns()) < end) {
-		must(pwrite(fd, p, record, off) == (ssize_t)record && fdatasync(fd) == 0, "bare");
-		then = now_ns();
-		zk_hist_add(h, then - at);
-		off += (off_t)record;
-		if (off + (off_t)record > AREA)
-			off = 0;
-	}
-	close(fd);
-	free(p);
-}
-
-/* Whole segments, a sync at the end of each. @return MB/s. */
-static double bandwidth(void)
-{
-	uint8_t *p = need(calloc(1, CHUNK));
-	uint64_t began = now_ns(), bytes = 0;
-	double s = 0;
-
-	memset(p, 'x', CHUNK);
-	while (s < seconds) {
-		int fd = area("seq");
-
-		for (off_t off = 0; off < AREA; off += CHUNK)
-			must(pwrite(fd, p, CHUNK, off) == CHUNK, "seq");
-		must(fdatasync(fd) == 0, "seq");
-		close(fd);
-		bytes += AREA;
-		s = (double)(now_ns() - began) / 1e9;
-	}
-	free(p);
-	return (double)bytes / s / 1e6;
-}
-
 /* ---- the log writer ----------------------------------------------------------------------------
  */
+
+static void open_dirs(struct disk_dirs *dirs)
+{
+	char why[256];
+
+	if (disk_dirs_open(dirs, dir, dir, true, why, sizeof(why)) == ZK_EOK)
+		return;
+	fprintf(stderr, "log_bench: %s\n", why);
+	exit(1);
+}
 
 struct side {
 	struct disk_dirs dirs;
@@ -170,17 +125,13 @@ static void open_side(struct side *s, size_t n, bool spare_cpu)
 	struct logwriter_conf c = {.log = &s->stage,
 				   .leader = &s->leader,
 				   .dirs = &s->dirs,
-				   .prealloc_bytes = AREA,
-				   .size_limit = AREA,
+				   .prealloc_bytes = LOG_LIMIT_SEGMENT_BYTES,
+				   .size_limit = LOG_LIMIT_SEGMENT_BYTES,
 				   .slow_ms = 1000,
 				   .spin_us = spare_cpu ? SPIN_US : 0};
-	char why[256];
 
 	memset(s, 0, sizeof(*s));
-	if (disk_dirs_open(&s->dirs, dir, dir, true, why, sizeof(why)) != ZK_EOK) {
-		fprintf(stderr, "log_bench: %s\n", why);
-		exit(1);
-	}
+	open_dirs(&s->dirs);
 	zk_mem_init_heap(&s->mem, 0);
 	must(waker_init(&s->leader) == ZK_EOK, "eventfd");
 	must(logstage_init(&s->stage, &s->mem, SLOTS, 0, false) == ZK_EOK, "stage");
@@ -243,71 +194,229 @@ static void one_client(size_t n, bool spare_cpu, struct zk_hist *h)
 	close_side(&s);
 }
 
-/* As many under way as there may be. @return MB/s of records. */
-static double pipelined(size_t n, double limit)
+/* ---- pipelined ---------------------------------------------------------------------------------
+ */
+
+/* Time of a thread, in seconds: on a CPU; ready, but another has the CPU. */
+struct busy {
+	double runs, waits;
+};
+
+static struct busy busy_of(const char *tid)
 {
-	struct side s;
-	double all = cpu_seconds(RUSAGE_SELF), mine = cpu_seconds(RUSAGE_THREAD), took;
-	uint64_t began, end, bytes, done;
+	char path[64];
+	uint64_t runs_ns = 0, waits_ns = 0;
+	FILE *f;
 
-	open_side(&s, n, false);
-	began = now_ns();
-	end = began + (uint64_t)(seconds * 1e9);
-	while (now_ns() < end) {
-		unsigned added = 0;
-
-		while (added < 256 && put(&s))
-			added++;
-		logstage_end(&s.stage);
-		if (added == 0)
-			wait_past(&s, logstage_durable(&s.stage));
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/schedstat", tid);
+	f = fopen(path, "re");
+	if (f) {
+		(void)!fscanf(f, "%" SCNu64 " %" SCNu64, &runs_ns, &waits_ns);
+		fclose(f);
 	}
-	done = logstage_durable(&s.stage);
-	took = (double)(now_ns() - began) / 1e9;
-	bytes = done * (n + FRAME);
-	mine = cpu_seconds(RUSAGE_THREAD) - mine;
-	all = cpu_seconds(RUSAGE_SELF) - all - mine;
-	printf("  %5zu-byte transactions: %8.0f /s %8.0f MB/s = %3.0f %% of the bandwidth, "
-	       "writer %3.0f %% of a CPU, %.1f txns a sync\n",
-	       n, (double)done / took, (double)bytes / took / 1e6,
-	       100 * (double)bytes / took / 1e6 / limit, 100 * all / took,
-	       (double)s.writer->txns / (double)(s.writer->batches ? s.writer->batches : 1));
-	close_side(&s);
-	return (double)bytes / took / 1e6;
+	return (struct busy){(double)runs_ns / 1e9, (double)waits_ns / 1e9};
 }
 
-int main(int argc, char **argv)
+/* Of the thread of that name, zeros without one. */
+static struct busy busy_named(const char *name)
+{
+	DIR *d = need(opendir("/proc/self/task"));
+	struct busy b = {0, 0};
+	struct dirent *e;
+
+	while ((e = readdir(d)) != NULL) {
+		char path[64], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", e->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		(void)!fscanf(f, "%31s", comm);
+		fclose(f);
+		if (strcmp(comm, name) == 0)
+			b = busy_of(e->d_name);
+	}
+	closedir(d);
+	return b;
+}
+
+struct result {
+	double mbs, limit_mbs, share;
+	double runs, waits; /* of the writer's thread, of the time */
+	double feeds;       /* ... of the thread that gives it transactions */
+	double kernel;      /* ... of the kernel's workers for it */
+	double txns, batch_bytes;
+};
+
+static void feed(struct side *s, uint64_t count)
+{
+	uint64_t room = UNDER_WAY_BYTES / s->n;
+
+	while (s->zxid < count) {
+		uint64_t done = logstage_durable(&s->stage);
+		unsigned added = 0;
+
+		while (added < 256 && s->zxid < count && s->zxid - done < room && put(s))
+			added++;
+		logstage_end(&s->stage);
+		if (added == 0)
+			wait_past(s, done);
+	}
+	wait_past(s, count - 1);
+}
+
+/* As many under way as there may be, until @p run_bytes are durable. */
+static void pipelined(size_t n, struct result *r)
+{
+	uint64_t count = run_bytes / (n + FRAME) + 1, began;
+	double all, mine, took;
+	struct busy log;
+	struct side s;
+
+	open_side(&s, n, false);
+	all = cpu_seconds();
+	mine = busy_named("log_bench").runs;
+	began = now_ns();
+	feed(&s, count);
+	took = (double)(now_ns() - began) / 1e9;
+	log = busy_named("zk-log");
+	mine = busy_named("log_bench").runs - mine;
+	all = cpu_seconds() - all;
+	r->mbs = (double)(count * (n + FRAME)) / took / 1e6;
+	r->txns = (double)count / took;
+	r->runs = log.runs / took;
+	r->waits = log.waits / took;
+	r->feeds = mine / took;
+	r->kernel = all > log.runs + mine ? (all - log.runs - mine) / took : 0;
+	r->batch_bytes =
+		(double)s.writer->bytes / (double)(s.writer->batches ? s.writer->batches : 1);
+	close_side(&s);
+}
+
+static int by_share(const void *a, const void *b)
+{
+	const struct result *x = a, *y = b;
+
+	return x->share < y->share ? -1 : x->share > y->share;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Of the field at that offset of struct result. */
+static double median(const struct result *r, size_t field)
+{
+	double v[PAIRS_MAX] = {0};
+
+	for (unsigned i = 0; i < pairs; i++)
+		memcpy(&v[i], (const char *)&r[i] + field, sizeof(v[i]));
+	qsort(v, pairs, sizeof(v[0]), by_value);
+	return v[pairs / 2];
+}
+
+static void in_turns(size_t n)
+{
+	static struct result r[PAIRS_MAX];
+	struct disk_dirs dirs;
+
+	for (unsigned i = 0; i < pairs; i++) {
+		open_dirs(&dirs);
+		r[i].limit_mbs = log_limit_same(&dirs, run_bytes);
+		disk_dirs_close(&dirs);
+		pipelined(n, &r[i]);
+		r[i].share = r[i].mbs / r[i].limit_mbs;
+	}
+	qsort(r, pairs, sizeof(r[0]), by_share);
+#define MEDIAN(field) median(r, offsetof(struct result, field))
+	printf("  %7zu %8.0f %6.0f %6.0f   %3.0f %% (%3.0f..%3.0f)   %3.0f %% %3.0f %%   %3.0f %%  "
+	       " %3.0f %%   %5.0f\n",
+	       n, MEDIAN(txns), MEDIAN(mbs), MEDIAN(limit_mbs), 100 * r[pairs / 2].share,
+	       100 * r[0].share, 100 * r[pairs - 1].share, 100 * MEDIAN(runs), 100 * MEDIAN(waits),
+	       100 * MEDIAN(kernel), 100 * MEDIAN(feeds), MEDIAN(batch_bytes) / 1024);
+#undef MEDIAN
+	fflush(stdout);
+}
+
+static void bandwidth_of_all(size_t only)
 {
 	static const size_t sizes[] = {100, 1000, 10000, 1000000};
-	static struct zk_hist bare, after, sleepy, eager;
-	double limit, base, a, b;
+	struct disk_dirs dirs;
 
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: log_bench DIR [SECONDS]\n");
-		return 2;
-	}
-	if (argc == 3)
-		seconds = atof(argv[2]);
-	snprintf(dir, sizeof(dir), "%s/zokor-log-bench.XXXXXX", argv[1]);
-	if (!mkdtemp(dir)) {
-		perror(dir);
-		return 1;
-	}
-	atexit(clean);
+	open_dirs(&dirs);
+	printf("pipelined, %u pairs of runs of %.0f MB; the disk in large writes, a sync per "
+	       "segment: "
+	       "%.0f MB/s\n"
+	       "medians      txns/s   MB/s  limit   share (least..most)  writer runs, waits for a "
+	       "CPU, "
+	       "kernel's threads, feeder; KiB a sync\n",
+	       pairs, (double)run_bytes / 1e6, log_limit_raw(&dirs, run_bytes));
+	disk_dirs_close(&dirs);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (!only)
+			in_turns(sizes[i]);
+	if (only)
+		in_turns(only);
+}
+
+static void bare_syncs(struct zk_hist *h)
+{
+	struct disk_dirs dirs;
+
+	open_dirs(&dirs);
+	log_limit_syncs(&dirs, 100 + FRAME, seconds, h);
+	disk_dirs_close(&dirs);
+}
+
+static void latency_of_one(void)
+{
+	static struct zk_hist bare, after, sleepy, eager;
+	double base, a, b;
+
 	printf("one writer, a record of 113 bytes at a time:\n");
-	bare_syncs(100 + FRAME, &bare);
+	bare_syncs(&bare);
 	one_client(100, false, &sleepy);
 	one_client(100, true, &eager);
-	bare_syncs(100 + FRAME, &after);
+	bare_syncs(&after);
 	base = print_latency("bare pwrite + fdatasync", &bare);
 	base = (base + print_latency("the same, after the others", &after)) / 2;
 	a = print_latency("log writer, sleeping between", &sleepy);
 	b = print_latency("log writer, looking out for 100 us", &eager);
 	printf("  above the bare fdatasync (p50): %.1f us and %.1f us; wanted: at most 50 us\n",
 	       a - base, b - base);
-	limit = bandwidth();
-	printf("pipelined, up to %d under way; sequential bandwidth %.0f MB/s:\n", SLOTS, limit);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		(void)pipelined(sizes[i], limit);
+	fflush(stdout);
+}
+
+static double number(int argc, char **argv, int i, double fallback)
+{
+	return i < argc ? strtod(argv[i], NULL) : fallback;
+}
+
+int main(int argc, char **argv)
+{
+	size_t only;
+
+	seconds = number(argc, argv, 2, seconds);
+	run_bytes = (uint64_t)number(argc, argv, 3, (double)(run_bytes / MIB)) * MIB;
+	pairs = (unsigned)number(argc, argv, 4, pairs);
+	only = (size_t)number(argc, argv, 5, 0);
+	if (argc < 2 || argc > 6 || seconds < 0 || run_bytes == 0 || pairs < 1 ||
+	    pairs > PAIRS_MAX || (only && (only < 32 || only > UNDER_WAY_BYTES))) {
+		fprintf(stderr, "usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES]]]]\n");
+		return 2;
+	}
+	snprintf(dir, sizeof(dir), "%s/zokor-log-bench.XXXXXX", argv[1]);
+	if (!mkdtemp(dir)) {
+		perror(dir);
+		return 1;
+	}
+	atexit(clean);
+	if (seconds > 0)
+		latency_of_one();
+	bandwidth_of_all(only);
 	return 0;
 }

@@ -40,9 +40,17 @@ enum disk_mode {
 	DISK_UPDATE,  /* must exist; read and write */
 	DISK_CREATE,  /* must not exist (ZK_EEXIST); read and write */
 	DISK_REPLACE, /* made if missing, emptied if not; read and write */
+	DISK_BLOCKS,  /* as DISK_REPLACE; what is written goes to the device as it lies in memory,
+		       * where the file system can: address, offset and length of every write are
+		       * multiples of DISK_BLOCK_BYTES, but for what a short write has left of one.
+		       * One at a time per struct disk. */
 };
 
-enum { DISK_NAME_MAX = 256, DISK_QUEUE_MAX = 8 /* submissions under way, per struct disk */ };
+enum {
+	DISK_NAME_MAX = 256,
+	DISK_QUEUE_MAX = 8, /* submissions under way, per struct disk */
+	DISK_BLOCK_BYTES = 4096,
+};
 
 /** What a submission came to. */
 struct disk_done {
@@ -78,7 +86,7 @@ struct disk_ops {
 	const char *(*error_text)(struct disk *d, int os_error);
 	/* for the log writer only */
 	enum zk_err (*submit_write)(struct disk *d, int file, uint64_t at, const void *from,
-				    size_t n, uint64_t tag);
+				    size_t n, uint64_t tag, bool alone);
 	enum zk_err (*submit_sync)(struct disk *d, int file, uint64_t tag, bool alone);
 	unsigned (*reap)(struct disk *d, struct disk_done *out, unsigned max);
 };
@@ -208,15 +216,16 @@ static inline const char *disk_error_text(struct disk *d)
  * more stops the process. An error returned here is the submission's own: nothing is under way.
  */
 
-/** Begin a write. @p from is borrowed until it is reaped. */
+/** Begin a write. @p from is borrowed until it is reaped. @p alone: there is nothing worth doing
+ * meanwhile, so it may be done at once, in this call. */
 ZK_MUST_USE static inline enum zk_err disk_submit_write(struct disk *d, int file, uint64_t at,
-							const void *from, size_t n, uint64_t tag)
+							const void *from, size_t n, uint64_t tag,
+							bool alone)
 {
-	return d->ops->submit_write(d, file, at, from, n, tag);
+	return d->ops->submit_write(d, file, at, from, n, tag, alone);
 }
 
-/** Begin an fdatasync. @p alone: there is nothing worth doing meanwhile, so it may be done at once,
- * in this call. */
+/** Begin an fdatasync. @p alone as above. */
 ZK_MUST_USE static inline enum zk_err disk_submit_sync(struct disk *d, int file, uint64_t tag,
 						       bool alone)
 {

@@ -7,7 +7,14 @@
 enum {
 	PAD_NEAR_BYTES = 4096, /* FilePadding: this near to the end of the file it grows */
 	TAG_SYNC = WAL_BUFS,   /* tags below are buffers */
+	MEMORY_BYTES = WAL_BUFS * WAL_BUF_BYTES + DISK_BLOCK_BYTES,
 };
+
+/* In whole blocks. */
+static size_t blocks(size_t n)
+{
+	return (n + DISK_BLOCK_BYTES - 1) / DISK_BLOCK_BYTES * DISK_BLOCK_BYTES;
+}
 
 /* ---- setting up ---------------------------------------------------------------------------- */
 
@@ -15,13 +22,12 @@ enum zk_err wal_init(struct wal *w, const struct wal_conf *conf, uint64_t last_z
 {
 	*w = (struct wal){.conf = *conf};
 	w->put.zxid = w->batch.zxid = w->durable.zxid = last_zxid;
-	for (unsigned i = 0; i < WAL_BUFS; i++) {
-		w->buf[i].p = zk_mem_alloc(conf->mem, WAL_BUF_BYTES);
-		if (!w->buf[i].p) {
-			wal_fini(w);
-			return ZK_ENOMEM;
-		}
-	}
+	w->memory = zk_mem_alloc(conf->mem, MEMORY_BYTES);
+	if (!w->memory)
+		return ZK_ENOMEM;
+	for (size_t i = 0; i < WAL_BUFS; i++)
+		w->buf[i].p = w->memory - (uintptr_t)w->memory % DISK_BLOCK_BYTES +
+			      DISK_BLOCK_BYTES + i * WAL_BUF_BYTES;
 	return ZK_EOK;
 }
 
@@ -44,8 +50,8 @@ void wal_fini(struct wal *w)
 	if (w->open)
 		disk_close(w->conf.disk, w->file);
 	w->open = false;
-	for (unsigned i = 0; i < WAL_BUFS; i++)
-		zk_mem_free(w->conf.mem, w->buf[i].p, WAL_BUF_BYTES);
+	zk_mem_free(w->conf.mem, w->memory, MEMORY_BYTES);
+	w->memory = NULL;
 }
 
 /* ---- failure ------------------------------------------------------------------------------- */
@@ -108,21 +114,45 @@ static enum zk_err allocate(struct wal *w, uint64_t end)
 	return ZK_EOK;
 }
 
-/* Its buffer, the last one, if that takes bytes; otherwise the next free one; NULL when none is. */
+/* The last buffer in use, and when none is the last one that was. */
+static struct wal_buf *newest(struct wal *w)
+{
+	return &w->buf[(w->first + w->used + WAL_BUFS - 1) % WAL_BUFS];
+}
+
+/* It takes no more bytes, its last block is filled up with zeros. */
+static void seal(struct wal_buf *b)
+{
+	memset(b->p + b->n, 0, blocks(b->n) - b->n);
+	b->sealed = true;
+}
+
+/* The last buffer, if that takes bytes; otherwise the next free one, which begins with what there
+ * is of its block; NULL when none is. */
 static struct wal_buf *filling(struct wal *w)
 {
+	const struct wal_buf *last = newest(w);
 	struct wal_buf *b;
+	size_t part;
 
-	if (w->used > 0) {
-		b = &w->buf[(w->first + w->used - 1) % WAL_BUFS];
-		if (!b->sealed)
-			return b;
-	}
+	if (w->used > 0 && !last->sealed)
+		return newest(w);
 	if (w->used == WAL_BUFS)
 		return NULL;
+	part = last->n % DISK_BLOCK_BYTES;
+	zk_assert(last->at + last->n == w->end);
 	b = &w->buf[(w->first + w->used++) % WAL_BUFS];
-	*b = (struct wal_buf){.p = b->p, .at = w->end};
+	*b = (struct wal_buf){.p = b->p, .at = w->end - part, .n = part};
+	memcpy(b->p, last->p + last->n - part, part);
 	return b;
+}
+
+static void took(struct wal *w, struct wal_buf *b, size_t n)
+{
+	b->n += n;
+	w->end += n;
+	if (b->n == WAL_BUF_BYTES)
+		seal(b);
 }
 
 /* @return how many of the @p n bytes there was room for. */
@@ -135,22 +165,28 @@ static size_t add(struct wal *w, const void *p, size_t n)
 	if (n > WAL_BUF_BYTES - b->n)
 		n = WAL_BUF_BYTES - b->n;
 	memcpy(b->p + b->n, p, n);
-	b->n += n;
-	b->sealed = b->n == WAL_BUF_BYTES;
-	w->end += n;
+	took(w, b, n);
 	return n;
+}
+
+/* What is written in whole blocks may make the file longer where nothing is allocated. */
+static void grown(struct wal *w, uint64_t end)
+{
+	w->size = end > w->size ? end : w->size;
 }
 
 /* A file of its first size with its header, both safe; under a name that no reader looks at. */
 static enum zk_err segment_prepare(struct wal *w)
 {
-	uint8_t header[TXNLOG_HEADER_BYTES];
-	struct jute_out out = jute_out_of(header, sizeof(header));
-	uint64_t want = w->conf.prealloc_bytes + sizeof(header);
+	uint64_t want = w->conf.prealloc_bytes + TXNLOG_HEADER_BYTES;
+	struct wal_buf *b = newest(w);
+	struct jute_out out = jute_out_of(b->p, TXNLOG_HEADER_BYTES);
 	struct disk *d = w->conf.disk;
 	enum zk_err err;
 
 	txnlog_put_header(&out);
+	*b = (struct wal_buf){.p = b->p, .n = TXNLOG_HEADER_BYTES};
+	seal(b);
 	if (w->conf.prealloc_bytes > 0) {
 		err = disk_allocate(d, w->file, 0, want);
 		if (err == ZK_EOK)
@@ -158,11 +194,10 @@ static enum zk_err segment_prepare(struct wal *w)
 		else if (err != ZK_EFULL) /* if it was too large, allocate() tries less */
 			return fail_now(w, "allocate", 0, err);
 	}
-	err = disk_write(d, w->file, 0, header, sizeof(header));
+	err = disk_write(d, w->file, 0, b->p, blocks(b->n));
 	if (err != ZK_EOK)
 		return fail_now(w, "write", 0, err);
-	if (w->size < sizeof(header))
-		w->size = sizeof(header);
+	grown(w, blocks(b->n));
 	if (!w->conf.no_sync && disk_sync(d, w->file) != ZK_EOK)
 		return fail_sync(w, "sync", d->os_error);
 	return ZK_EOK;
@@ -179,7 +214,7 @@ static enum zk_err segment_begin(struct wal *w, uint64_t zxid)
 	w->size = 0;
 	w->end = TXNLOG_HEADER_BYTES;
 	w->put.at = w->batch.at = w->durable.at = 0;
-	err = disk_open(d, DISK_LOG, WAL_NEW_NAME, DISK_REPLACE, &w->file);
+	err = disk_open(d, DISK_LOG, WAL_NEW_NAME, DISK_BLOCKS, &w->file);
 	if (err != ZK_EOK)
 		return fail_now(w, "open", 0, err);
 	err = segment_prepare(w);
@@ -233,10 +268,31 @@ static struct zk_span piece(const uint8_t head[TXNLOG_HEAD_BYTES], struct zk_spa
 	return at < txn.n ? zk_span_of(txn.p + at, txn.n - at) : zk_span_of(&end, 1);
 }
 
+/* All of the record in the buffer that takes bytes, if there is room for all of it. */
+static bool put_whole(struct wal *w, struct wal_buf *b, struct zk_span txn)
+{
+	const size_t n = txnlog_record_bytes(txn.n, false);
+	struct jute_out out = jute_out_of(b->p + b->n, WAL_BUF_BYTES - b->n);
+
+	if (n > WAL_BUF_BYTES - b->n)
+		return false;
+	txnlog_put_record(&out, txn, NULL);
+	took(w, b, n);
+	return true;
+}
+
+static void put_done(struct wal *w, uint64_t zxid, size_t record)
+{
+	w->part = 0;
+	w->put = (struct wal_mark){.zxid = zxid, .at = w->end};
+	count(w, record);
+}
+
 enum zk_err wal_put(struct wal *w, uint64_t zxid, struct zk_span txn)
 {
 	const size_t record = txnlog_record_bytes(txn.n, false);
 	uint8_t head[TXNLOG_HEAD_BYTES];
+	struct wal_buf *b;
 
 	if (w->state != WAL_GOOD)
 		return ZK_EIO;
@@ -250,8 +306,13 @@ enum zk_err wal_put(struct wal *w, uint64_t zxid, struct zk_span txn)
 		}
 		if (!w->open && segment_begin(w, zxid) != ZK_EOK)
 			return ZK_EIO;
-		if (!filling(w))
+		b = filling(w);
+		if (!b)
 			return ZK_EAGAIN;
+		if (put_whole(w, b, txn)) {
+			put_done(w, zxid, record);
+			return ZK_EOK;
+		}
 		w->sum = store_adler32(STORE_ADLER32_INIT, txn);
 	}
 	zk_put64(head, w->sum);
@@ -264,25 +325,31 @@ enum zk_err wal_put(struct wal *w, uint64_t zxid, struct zk_span txn)
 			return ZK_EAGAIN;
 		w->part += n;
 	}
-	w->part = 0;
-	w->put = (struct wal_mark){.zxid = zxid, .at = w->end};
-	count(w, record);
+	put_done(w, zxid, record);
 	return ZK_EOK;
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
+
+static bool batch_small(const struct wal *w)
+{
+	return w->batch.at - w->durable.at <= WAL_ALONE_BYTES;
+}
 
 static void submit_buf(struct wal *w, unsigned i)
 {
 	struct wal_buf *b = &w->buf[i];
 	enum zk_err err;
 
-	if (b->under_way || b->done == b->n || w->state != WAL_GOOD)
+	bool alone = w->phase == WAL_FLUSH && batch_small(w);
+
+	if (b->under_way || b->done == blocks(b->n) || w->state != WAL_GOOD)
 		return;
 	if (allocate(w, b->at + b->n) != ZK_EOK)
 		return;
+	grown(w, b->at + blocks(b->n));
 	err = disk_submit_write(w->conf.disk, w->file, b->at + b->done, b->p + b->done,
-				b->n - b->done, i);
+				blocks(b->n) - b->done, i, alone);
 	if (err != ZK_EOK) {
 		(void)fail_now(w, "write", b->at + b->done, err);
 		return;
@@ -301,9 +368,9 @@ static void wrote(struct wal *w, const struct disk_done *done)
 			   done->os_error);
 		return;
 	}
-	zk_assert(done->bytes <= b->n - b->done);
+	zk_assert(done->bytes <= blocks(b->n) - b->done);
 	b->done += done->bytes;
-	if (b->done < b->n)
+	if (b->done < blocks(b->n))
 		submit_buf(w, (unsigned)done->tag); /* a short one: the rest says why */
 }
 
@@ -344,7 +411,7 @@ static bool reap(struct wal *w)
 	}
 	/* Buffers are free again in their order. */
 	while (w->used > 0 && w->buf[w->first].sealed &&
-	       w->buf[w->first].done == w->buf[w->first].n) {
+	       w->buf[w->first].done == blocks(w->buf[w->first].n)) {
 		w->first = (w->first + 1) % WAL_BUFS;
 		w->used--;
 		w->batch_bufs -= w->batch_bufs > 0;
@@ -355,7 +422,7 @@ static bool reap(struct wal *w)
 static void batch_close(struct wal *w)
 {
 	if (w->used > 0)
-		w->buf[(w->first + w->used - 1) % WAL_BUFS].sealed = true;
+		seal(newest(w));
 	w->batch = w->put;
 	w->batch_bufs = w->used;
 	w->phase = WAL_FLUSH;
@@ -370,7 +437,6 @@ static bool batch_due(const struct wal *w, bool dry)
 
 static void sync_begin(struct wal *w)
 {
-	bool alone = w->batch.at - w->durable.at <= WAL_ALONE_BYTES;
 	struct disk *d = w->conf.disk;
 
 	if (w->conf.no_sync) {
@@ -379,7 +445,7 @@ static void sync_begin(struct wal *w)
 	}
 	w->phase = WAL_SYNC;
 	w->sync_began_ns = w->conf.now_ns(w->conf.clock);
-	if (disk_submit_sync(d, w->file, TAG_SYNC, alone) != ZK_EOK)
+	if (disk_submit_sync(d, w->file, TAG_SYNC, batch_small(w)) != ZK_EOK)
 		(void)fail_sync(w, "sync", d->os_error);
 	else
 		w->under_way++;

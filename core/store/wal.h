@@ -4,7 +4,10 @@
  * SyncRequestProcessor). Pure: files, time and memory come in.
  *
  * One round of the thread that owns it: wal_put() until there is nothing left or no room, then
- * wal_step(). Bytes collect in a few buffers, which are written when full. A batch is closed when
+ * wal_step(). Bytes collect in a few buffers, which are written when full. Whole blocks are written
+ * (DISK_BLOCKS), so that nobody copies them once more and a write that has ended is on the device:
+ * the last block of a batch ends in zeros, as the file has them there, and comes again, longer, at
+ * the head of the next batch; never are two writes of one block under way. A batch is closed when
  * the input is dry (or has become large): the rest is written, and when all writes have ended one
  * sync begins; meanwhile the next batch collects. A transaction is durable when the sync that was
  * begun after its last byte was written has returned without error, and all before it are.
@@ -71,10 +74,10 @@ struct wal_stats {
 };
 
 struct wal_buf {
-	uint8_t *p;
+	uint8_t *p;  /* WAL_BUF_BYTES, at a multiple of DISK_BLOCK_BYTES, as is `at` */
 	uint64_t at; /* of its first byte in the segment */
-	size_t n;    /* bytes in it */
-	size_t done; /* of them written */
+	size_t n;    /* bytes in it, the beginning of its first block included */
+	size_t done; /* written, of n in whole blocks */
 	bool sealed; /* takes no more bytes */
 	bool under_way;
 };
@@ -87,6 +90,7 @@ enum wal_phase {
 
 struct wal {
 	struct wal_conf conf;
+	uint8_t *memory; /* of all buffers */
 	struct wal_buf buf[WAL_BUFS];
 	unsigned first, used; /* ring of buffers: first..first+used-1, the last one takes bytes */
 	unsigned under_way;   /* submissions */

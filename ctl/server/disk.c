@@ -11,7 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Writes up to this are a copy of some microseconds: not worth another thread of the kernel. */
+/* Writes up to this, into the page cache, are a copy of some microseconds: not worth another thread
+ * of the kernel. */
 enum { WRITE_INLINE_BYTES = 64 << 10 };
 
 static struct disk_posix *of(struct disk *d)
@@ -97,15 +98,32 @@ static enum zk_err posix_open(struct disk *d, enum disk_dir dir, const char *nam
 		[DISK_UPDATE] = O_RDWR,
 		[DISK_CREATE] = O_RDWR | O_CREAT | O_EXCL,
 		[DISK_REPLACE] = O_RDWR | O_CREAT | O_TRUNC,
+		[DISK_BLOCKS] = O_RDWR | O_CREAT | O_TRUNC,
 	};
 
 	*file = openat(of(d)->dirs->fd[dir], name, flags[mode] | O_CLOEXEC, 0644);
-	return *file < 0 ? failed(d) : ZK_EOK;
+	if (*file < 0)
+		return failed(d);
+	/* Behind the open, since one with O_DIRECT makes the file before it says no. */
+	if (mode == DISK_BLOCKS && fcntl(*file, F_SETFL, O_DIRECT) == 0)
+		of(d)->direct = *file;
+	return ZK_EOK;
+}
+
+/* What is opened for whole blocks may still want larger ones than ours: then it goes through the
+ * page cache. @return whether it did not yet. */
+static bool indirect(struct disk_posix *p, int file)
+{
+	if (file != p->direct)
+		return false;
+	p->direct = -1;
+	return fcntl(file, F_SETFL, 0) == 0;
 }
 
 static void posix_close(struct disk *d, int file)
 {
-	(void)d;
+	if (file == of(d)->direct)
+		of(d)->direct = -1;
 	/* Nobody reads what was written before a restart: its pages serve the next file, which then
 	 * costs half as much (pages that were never used must be found, cleared and mapped). */
 	if ((fcntl(file, F_GETFL) & O_ACCMODE) != O_RDONLY)
@@ -149,7 +167,7 @@ static enum zk_err posix_write(struct disk *d, int file, uint64_t at, const void
 		ssize_t r =
 			pwrite(file, (const uint8_t *)from + done, n - done, (off_t)(at + done));
 
-		if (r < 0 && errno == EINTR)
+		if (r < 0 && (errno == EINTR || (errno == EINVAL && indirect(of(d), file))))
 			continue;
 		if (r == 0)
 			errno = EIO;
@@ -281,25 +299,25 @@ static struct io_uring_sqe *entry(struct disk_posix *p)
 	return sqe;
 }
 
-static ssize_t write_once(const struct disk_sub *s)
+static ssize_t write_once(struct disk_posix *p, const struct disk_sub *s)
 {
 	ssize_t r;
 
 	do
 		r = pwrite(s->file, s->from, s->n, (off_t)s->at);
-	while (r < 0 && errno == EINTR);
+	while (r < 0 && (errno == EINTR || (errno == EINVAL && indirect(p, s->file))));
 	return r;
 }
 
 static enum zk_err posix_submit_write(struct disk *d, int file, uint64_t at, const void *from,
-				      size_t n, uint64_t tag)
+				      size_t n, uint64_t tag, bool alone)
 {
 	const struct disk_sub sub = {.tag = tag, .at = at, .from = from, .n = n, .file = file};
 	struct disk_posix *p = of(d);
 	struct io_uring_sqe *sqe;
 
-	if (!p->uring || n <= WRITE_INLINE_BYTES) {
-		done_now(p, tag, write_once(&sub));
+	if (!p->uring || alone || (n <= WRITE_INLINE_BYTES && file != p->direct)) {
+		done_now(p, tag, write_once(p, &sub));
 		return ZK_EOK;
 	}
 	sqe = entry(p);
@@ -330,7 +348,7 @@ static struct disk_done ended(struct disk_posix *p, unsigned i, int r)
 	/* io_uring calls a write EIO that the file system only cut short (FUSE). The plain call
 	 * tells: a write may be made again, a sync may not. */
 	if (e && s->from) {
-		ssize_t again = write_once(s);
+		ssize_t again = write_once(p, s);
 
 		e = again < 0 ? errno : 0;
 		r = again < 0 ? r : (int)again;
@@ -396,7 +414,7 @@ static const struct disk_ops posix_ops = {
 
 void disk_posix_init(struct disk_posix *p, const struct disk_dirs *dirs, bool async)
 {
-	*p = (struct disk_posix){.dirs = dirs};
+	*p = (struct disk_posix){.dirs = dirs, .direct = -1};
 	p->disk = (struct disk){.ops = &posix_ops, .ctx = p};
 	p->uring = async && io_uring_queue_init(DISK_QUEUE_MAX, &p->ring, 0) == 0;
 }

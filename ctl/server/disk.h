@@ -29,6 +29,7 @@ void disk_dirs_close(struct disk_dirs *dirs);
 struct disk_posix {
 	struct disk disk; /* what core/store takes */
 	const struct disk_dirs *dirs;
+	int direct; /* the file of DISK_BLOCKS that passes by the page cache, or -1 */
 	bool uring;
 	struct io_uring ring;
 	unsigned under_way; /* in the ring */

@@ -262,8 +262,9 @@ static enum zk_err sim_open(struct disk *d, enum disk_dir dir, const char *name,
 	inode = e ? e->inode : inode_new(s);
 	if (!e)
 		change_name(s, dir, "", name, inode);
-	else if (mode == DISK_REPLACE)
+	else if (mode == DISK_REPLACE || mode == DISK_BLOCKS)
 		cut(&s->inode[inode], 0);
+	s->inode[inode].blocks = mode == DISK_BLOCKS;
 	for (int i = 0; i < SIM_OPEN; i++)
 		if (s->open[i] == 0) {
 			s->open[i] = inode + 1;
@@ -312,6 +313,16 @@ static enum zk_err sim_read(struct disk *d, int file, uint64_t at, void *to, siz
 	return ZK_EOK;
 }
 
+/* Whole blocks, but for what a short write has left. */
+static void check_blocks(const struct sim_inode *f, uint64_t at, const void *from, size_t n)
+{
+	if (!f->blocks)
+		return;
+	zk_assert((at + n) % DISK_BLOCK_BYTES == 0 && n > 0);
+	zk_assert(at % SIM_SECTOR == 0);
+	zk_assert((uintptr_t)from % DISK_BLOCK_BYTES == at % DISK_BLOCK_BYTES);
+}
+
 static enum zk_err sim_write(struct disk *d, int file, uint64_t at, const void *from, size_t n)
 {
 	enum zk_err err = call(d, SIM_WRITE);
@@ -321,6 +332,7 @@ static enum zk_err sim_write(struct disk *d, int file, uint64_t at, const void *
 	if (((struct sim_disk *)d->ctx)->crashed)
 		return err;
 	f = inode_of(d->ctx, file);
+	check_blocks(f, at, from, n);
 	end = may_grow(d->ctx, f, at + n);
 	if (err != ZK_EOK) /* some of it may be written all the same */
 		end = at + sim_disk_random(d->ctx, n + 1);
@@ -523,7 +535,7 @@ static struct sim_pending *slot(struct sim_disk *s)
 }
 
 static enum zk_err sim_submit_write(struct disk *d, int file, uint64_t at, const void *from,
-				    size_t n, uint64_t tag)
+				    size_t n, uint64_t tag, bool alone)
 {
 	struct sim_disk *s = d->ctx;
 	enum zk_err err = call(d, SIM_WRITE);
@@ -539,8 +551,15 @@ static enum zk_err sim_submit_write(struct disk *d, int file, uint64_t at, const
 				  .tag = tag,
 				  .copy = need(malloc(n)),
 				  .err = err,
-				  .ripe = (unsigned)sim_disk_random(s, RIPE_MAX),
+				  .ripe = alone ? 0 : (unsigned)sim_disk_random(s, RIPE_MAX),
 				  .view = d};
+	check_blocks(&s->inode[p->inode], at, from, n);
+	for (unsigned i = 0; i < DISK_QUEUE_MAX; i++) { /* which one is the last is not known */
+		const struct sim_pending *o = &s->pending[i];
+
+		zk_assert(o == p || !o->used || o->sync || o->inode != p->inode ||
+			  o->at + o->n <= at || at + n <= o->at);
+	}
 	s->inode[p->inode].links++;
 	memcpy(p->copy, from, n);
 	return ZK_EOK;
@@ -571,8 +590,12 @@ static size_t end_write(struct sim_disk *s, struct sim_pending *p)
 	if (p->err != ZK_EOK || (s->short_writes && p->n > 1 && sim_disk_random(s, 4) == 0)) {
 		uint64_t part = p->at + sim_disk_random(s, p->n) + (p->err == ZK_EOK);
 
+		if (f->blocks) /* a sector at least */
+			part += (p->at + p->n - part) % SIM_SECTOR;
 		end = part < end ? part : end;
 	}
+	if (f->blocks)
+		end -= end % SIM_SECTOR;
 	if (end <= p->at) {
 		if (p->err == ZK_EOK)
 			p->err = ZK_EFULL;

@@ -44,6 +44,7 @@ struct sim_inode {
 	size_t low, high;    /* dirty sectors lie in low..high-1 */
 	uint64_t size, safe_size;
 	unsigned links; /* names and open descriptors; 0 = free */
+	bool blocks;    /* DISK_BLOCKS */
 };
 
 struct sim_name {

@@ -121,8 +121,8 @@ static void submissions(bool uring)
 	assert_non_null(q);
 	memset(p, 'x', BIG);
 	assert_int_equal(disk_open(d, DISK_LOG, "s", DISK_REPLACE, &f), ZK_EOK);
-	assert_int_equal(disk_submit_write(d, f, 0, p, BIG, 7), ZK_EOK);
-	assert_int_equal(disk_submit_write(d, f, BIG, p, 100, 8), ZK_EOK);
+	assert_int_equal(disk_submit_write(d, f, 0, p, BIG, 7, false), ZK_EOK);
+	assert_int_equal(disk_submit_write(d, f, BIG, p, 100, 8, false), ZK_EOK);
 	reap_all(2, done);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(done[i].err, ZK_EOK);
@@ -140,7 +140,7 @@ static void submissions(bool uring)
 	disk_close(d, f);
 	/* An error comes with the completion. */
 	assert_int_equal(disk_open(d, DISK_LOG, "s", DISK_READ, &f), ZK_EOK);
-	assert_int_equal(disk_submit_write(d, f, 0, p, BIG, 1), ZK_EOK);
+	assert_int_equal(disk_submit_write(d, f, 0, p, BIG, 1, false), ZK_EOK);
 	reap_all(1, done);
 	assert_int_not_equal(done[0].err, ZK_EOK);
 	disk_close(d, f);

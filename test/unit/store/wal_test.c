@@ -158,7 +158,30 @@ static void test_without_padding(void **state)
 	put(2, 50);
 	durable();
 	check_file("log.1", 1, 2, 50, &size);
+	assert_int_equal(size, DISK_BLOCK_BYTES); /* whole blocks are written */
+	wal_fini(&wal);
+	check_file("log.1", 1, 2, 50, &size);
 	assert_int_equal(size, 16 + 2 * 63);
+}
+
+/* Batches that end anywhere in a block, at its end, behind it. */
+static void test_blocks_grow(void **state)
+{
+	struct wal_conf c = conf();
+	uint64_t zxid = 0, size;
+
+	(void)state;
+	assert_int_equal(wal_init(&wal, &c, 0), ZK_EOK);
+	put(++zxid, DISK_BLOCK_BYTES - TXNLOG_HEADER_BYTES - TXNLOG_FRAME_BYTES);
+	durable();
+	assert_int_equal(wal.end, DISK_BLOCK_BYTES);
+	while (zxid < 200) {
+		for (uint64_t i = zxid % 7; i < 7; i++)
+			put(++zxid, DISK_BLOCK_BYTES - TXNLOG_HEADER_BYTES - TXNLOG_FRAME_BYTES);
+		durable();
+	}
+	check_file("log.1", 1, zxid, DISK_BLOCK_BYTES - TXNLOG_HEADER_BYTES - TXNLOG_FRAME_BYTES,
+		   &size);
 }
 
 static void test_no_file_is_appended_to(void **state)
@@ -380,6 +403,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_first_file_and_padding, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_padding, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_blocks_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_file_is_appended_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_padding_goes, setup, teardown),
