@@ -2,31 +2,39 @@
 /** The send queue: one packet is one segment of at most one MSS. */
 #include "dp/net/tcp/tcp_int.h"
 
-enum { CREDIT_MAX = 4096 };
+enum { CREDIT_MAX = 4096, CREDIT_LOW = 1024 };
 
-/* May data have one more buffer? The pool is asked rarely: that can cost a walk over its caches. */
+/* The pool is asked rarely: that can cost a walk over its caches. */
+static void pool_ask(struct tcp *t)
+{
+	uint32_t n = pkt_pool_free_count(t->n->conf.pool);
+
+	n = n > t->pool_reserve ? n - t->pool_reserve : 0;
+	t->pool_credit = n < CREDIT_MAX ? n : CREDIT_MAX;
+	if (!n)
+		t->pool_asked = true;
+}
+
+/* May data have one more buffer? */
 bool tcp_pool_data_ok(struct tcp *t)
 {
-	uint32_t n;
-
 	if (t->held_pkts >= t->conf.mem_packets_max)
 		return false;
 	if (zk_likely(t->pool_credit))
 		return true;
 	if (t->pool_asked)
 		return false;
-	n = pkt_pool_free_count(t->n->conf.pool);
-	n = n > t->pool_reserve ? n - t->pool_reserve : 0;
-	t->pool_credit = n < CREDIT_MAX ? n : CREDIT_MAX;
-	if (!n)
-		t->pool_asked = true;
-	return n > 0;
+	pool_ask(t);
+	return t->pool_credit > 0;
 }
 
 uint32_t tcp_snd_room(struct tcp *t)
 {
 	uint32_t left;
 
+	/* what is left of the last answer is no sign of a shortage */
+	if (t->pool_credit < CREDIT_LOW && !t->pool_asked)
+		pool_ask(t);
 	if (!tcp_pool_data_ok(t))
 		return 0;
 	left = t->conf.mem_packets_max - t->held_pkts;
