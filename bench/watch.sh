@@ -54,7 +54,9 @@ for kind in "${kinds[@]}"; do
 	server_start 0 "$kind" "$zokor_address"
 	server_wait 0 || { server_tail 0; die "$kind does not serve"; }
 	memory_of "$kind" >"$tmp/memory.sh"
-	in_ns "$bench" -h "$zokor_address" -p "$port" -s "$percent" -m "bash $tmp/memory.sh" \
+	own=()
+	[ "$kind" = apache ] || own=(-z)
+	in_ns "$bench" -h "$zokor_address" -p "$port" -s "$percent" -m "bash $tmp/memory.sh" "${own[@]}" \
 		>"$tmp/$kind.txt" || { server_tail 0; die "$kind: no figures"; }
 	server_alive 0 || { server_tail 0; die "$kind did not survive it"; }
 	server_stop 0

@@ -8,9 +8,11 @@
  */
 #include "bench/watch/bystander.h"
 #include "bench/watch/client.h"
+#include "bench/watch/rounds.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ struct bench {
 	struct sizes n;
 	const char *memory; /* a command that prints bytes in use */
 	struct bystander *by;
+	struct rounds rounds; /* host NULL: the server is not zokord */
 	struct conn *writer;
 };
 
@@ -53,17 +56,39 @@ static double memory_bytes(const struct bench *b)
 	return bytes;
 }
 
+static void phase_begin(struct bench *b)
+{
+	if (b->rounds.host)
+		rounds_begin(&b->rounds);
+	bystander_begin(b->by);
+}
+
+static void phase_figure(const char *phase, const char *what, uint64_t ns)
+{
+	char text[96];
+
+	(void)snprintf(text, sizeof(text), "%s_%s", phase, what);
+	figure(text, (double)ns / 1e6, "ms");
+}
+
 static void phase_end(struct bench *b, const char *name)
 {
 	struct bystander_figures f = bystander_end(b->by);
-	char text[96];
 
-	(void)snprintf(text, sizeof(text), "%s_bystander_p50", name);
-	figure(text, (double)f.p50_ns / 1e6, "ms");
-	(void)snprintf(text, sizeof(text), "%s_bystander_p99", name);
-	figure(text, (double)f.p99_ns / 1e6, "ms");
-	(void)snprintf(text, sizeof(text), "%s_bystander_max", name);
-	figure(text, (double)f.max_ns / 1e6, "ms");
+	phase_figure(name, "bystander_p50", f.p50_ns);
+	phase_figure(name, "bystander_p99", f.p99_ns);
+	phase_figure(name, "bystander_max", f.max_ns);
+	if (!b->rounds.host)
+		return;
+	/* what of it is the server's own, and how long it had no CPU */
+	rounds_end(&b->rounds);
+	phase_figure(name, "round_p50", b->rounds.round_p50);
+	phase_figure(name, "round_p99", b->rounds.round_p99);
+	phase_figure(name, "round_max", b->rounds.round_max);
+	phase_figure(name, "reply_p99", b->rounds.reply_p99);
+	phase_figure(name, "reply_max", b->rounds.reply_max);
+	phase_figure(name, "stolen_max", b->rounds.stolen_max);
+	phase_figure(name, "stolen_sum", b->rounds.stolen_sum);
 }
 
 /** One request of the writer's, answered. */
@@ -83,7 +108,7 @@ static struct conn *many_paths(struct bench *b)
 	double before = memory_bytes(b), total = (double)b->n.holders * b->n.each;
 	uint64_t begin;
 
-	bystander_begin(b->by);
+	phase_begin(b);
 	begin = now_ns();
 	for (unsigned i = 0; i < b->n.holders; i++)
 		for (unsigned at = 0; at < b->n.each; at += WINDOW) {
@@ -146,7 +171,7 @@ static void fan_out(struct bench *b, struct conn *v, const char *name, const cha
 
 		register_all(b, v, path, paths);
 		if (round == 0)
-			bystander_begin(b->by);
+			phase_begin(b);
 		b->c.event_ns = at;
 		b->c.event_max = total;
 		b->c.event_n = 0;
@@ -220,7 +245,7 @@ static void recursive(struct bench *b)
 	client_wait_replies(&b->c, want);
 	events = b->c.events;
 	want = b->c.replies + b->n.creates;
-	bystander_begin(b->by);
+	phase_begin(b);
 	begin = now_ns();
 	for (unsigned i = 0; i < b->n.creates; i++) {
 		(void)snprintf(path, sizeof(path), "/rec/%u", i);
@@ -245,7 +270,7 @@ static void set_again(struct bench *b, const char *name, size_t frame)
 	unsigned per = (unsigned)(frame - 64) / (4 + 6), frames = 0;
 	char text[96];
 
-	bystander_begin(b->by);
+	phase_begin(b);
 	begin = now_ns();
 	for (unsigned at = 0; at < b->n.again; at += per, frames++) {
 		unsigned n = b->n.again - at < per ? b->n.again - at : per;
@@ -269,7 +294,7 @@ static void set_again(struct bench *b, const char *name, size_t frame)
 	figure(text, (double)(now_ns() - begin) / 1e6, "ms");
 	phase_end(b, name);
 	(void)snprintf(text, sizeof(text), "%s_close", name);
-	bystander_begin(b->by);
+	phase_begin(b);
 	client_close(&b->c, v, 1);
 	for (unsigned i = 0; i < WINDOW; i++) { /* some milliseconds */
 		ask_path(&b->c, OP_EXISTS, "/", 0);
@@ -286,7 +311,7 @@ static void run(struct bench *b, const char *host, uint16_t port)
 	client_open(&b->c, host, port);
 	b->by = bystander_start(host, port);
 	b->writer = client_connect(&b->c, 1);
-	bystander_begin(b->by);
+	phase_begin(b);
 	for (unsigned i = 0; i < WINDOW; i++) {
 		ask_path(&b->c, OP_EXISTS, "/", 0);
 		write_now(b);
@@ -297,7 +322,7 @@ static void run(struct bench *b, const char *host, uint16_t port)
 	recursive(b);
 	set_again(b, "again_128k", FRAME_BYTES);
 	set_again(b, "again_1m", 0xfffff);
-	bystander_begin(b->by);
+	phase_begin(b);
 	client_close(&b->c, holders, b->n.holders);
 	for (unsigned i = 0; i < WINDOW; i++) {
 		ask_path(&b->c, OP_EXISTS, "/", 0);
@@ -322,9 +347,10 @@ int main(int argc, char **argv)
 	const char *host = "127.0.0.1";
 	unsigned percent = 100;
 	uint16_t port = 2181;
+	bool cores = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "h:p:s:m:")) != -1) {
+	while ((opt = getopt(argc, argv, "h:p:s:m:z")) != -1) {
 		if (opt == 'h')
 			host = optarg;
 		else if (opt == 'p')
@@ -333,9 +359,14 @@ int main(int argc, char **argv)
 			percent = (unsigned)strtoul(optarg, NULL, 10);
 		else if (opt == 'm')
 			b.memory = optarg;
+		else if (opt == 'z')
+			cores = true;
 		else
-			die("usage: watch_bench [-h HOST] [-p PORT] [-s PERCENT] [-m COMMAND]");
+			die("usage: watch_bench [-h HOST] [-p PORT] [-s PERCENT] [-m COMMAND] "
+			    "[-z: it is zokord]");
 	}
+	b.rounds.host = cores ? host : NULL;
+	b.rounds.port = port;
 	if (percent < 1 || percent > 100)
 		die("-s 1 to 100");
 	b.n.each = b.n.each * percent / 100;

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { METRICS_MAX = 96 };
+enum { METRICS_MAX = 144 };
 
 enum metrics_kind {
 	METRICS_COUNTER,  /* only grows; srst starts it at zero again */

@@ -22,11 +22,11 @@ static struct {
 	uint64_t mult; /* ns per tick, 32.32 fixed point; 0 = not calibrated */
 } clk;
 
-static uint64_t kernel_now_ns(void)
+static uint64_t kernel_ns(clockid_t which)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(which, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
@@ -59,7 +59,7 @@ static void sample(uint64_t *tsc, uint64_t *ns)
 
 	for (int i = 0; i < CALIBRATE_TRIES; i++) {
 		uint64_t a = ticks();
-		uint64_t t = kernel_now_ns();
+		uint64_t t = kernel_ns(CLOCK_MONOTONIC);
 		uint64_t b = ticks();
 
 		if (b - a < best) {
@@ -89,8 +89,13 @@ void eal_clock_init(void)
 uint64_t eal_now_ns(void)
 {
 	if (zk_unlikely(!clk.mult))
-		return kernel_now_ns();
+		return kernel_ns(CLOCK_MONOTONIC);
 	return clk.ns0 + (uint64_t)(((unsigned __int128)(ticks() - clk.tsc0) * clk.mult) >> 32);
+}
+
+uint64_t eal_thread_ns(void)
+{
+	return kernel_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void eal_pause(void)

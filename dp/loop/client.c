@@ -155,16 +155,37 @@ static void publish_pressure(struct client *c)
 	atomic_store_explicit(&c->stats.syn_unanswered, n->tcp_syn_full, memory_order_relaxed);
 }
 
+/* The last round ends where this one begins: the thread goes straight on when there was work. */
+static void round_over(struct client *c, uint64_t now_ns)
+{
+	uint64_t ns = now_ns - c->now_ns;
+
+	if (zk_likely(c->worked)) {
+		zk_metric_add(&c->times.round, ns > c->taken_ns ? ns - c->taken_ns : 0);
+		if (c->owed_ns)
+			c->owed_ns += c->taken_ns; /* as if it had come so much later */
+		else if (c->heard)
+			c->owed_ns = c->now_ns + c->taken_ns;
+	}
+	c->taken_ns = 0;
+	if (c->owed_ns && !c->tx_left) {
+		zk_metric_add(&c->times.reply, now_ns > c->owed_ns ? now_ns - c->owed_ns : 0);
+		c->owed_ns = 0;
+	}
+}
+
 unsigned client_poll(void *ctx, uint64_t now_ns)
 {
 	struct client *c = ctx;
 	struct pkt *v[RX_BURST];
 	unsigned work = 0, n = 0, ours = 0, handed, served;
 
+	round_over(c, now_ns);
 	c->now_ns = now_ns;
 	if (c->has_queue)
 		n = port_rx(c->conf.port, c->conf.core, v, RX_BURST);
 	c->rx_full = n == RX_BURST;
+	client_count(&c->stats.rx_full, c->rx_full);
 	if (n) {
 		ours = client_steer(c, v, n);
 		client_count(&c->stats.rx_frames, n);
@@ -186,10 +207,12 @@ unsigned client_poll(void *ctx, uint64_t now_ns)
 	work += client_transmit(c);
 	wake_others(c);
 	client_count(&c->stats.rounds, 1);
-	if (work)
+	c->worked = work > 0;
+	c->heard = served > 0;
+	if (work) {
 		publish_pressure(c);
-	if (work)
 		client_count(&c->stats.busy_rounds, 1);
+	}
 	return work;
 }
 
@@ -198,6 +221,14 @@ void client_late(void *ctx, uint64_t late_ns, uint64_t now_ns)
 	struct client *c = ctx;
 
 	srv_late(c->srv, late_ns, now_ns);
+}
+
+void client_stolen(void *ctx, uint64_t taken_ns)
+{
+	struct client *c = ctx;
+
+	c->taken_ns += taken_ns;
+	zk_metric_add(&c->times.stolen, taken_ns);
 }
 
 uint64_t client_next_ns(void *ctx)
@@ -272,6 +303,8 @@ enum zk_err client_new(const struct client_conf *conf, uint64_t now_ns, struct c
 		return ZK_ENOMEM;
 	memset(c, 0, sizeof(*c));
 	c->conf = *conf;
+	c->times.round.slot = c->round_slot;
+	c->times.reply.slot = c->reply_slot;
 	c->has_queue = conf->core < conf->queues;
 	c->tx_own = conf->in[CLIENT_PEER] ? TX_ARRAY - HANDED_BURST : TX_ARRAY;
 	c->conns_n = conf->tcp.conns_max;
@@ -311,6 +344,11 @@ const struct net_stats *client_net_stats(const struct client *c)
 const struct client_stats *client_stats_of(const struct client *c)
 {
 	return &c->stats;
+}
+
+struct client_times *client_times_of(struct client *c)
+{
+	return &c->times;
 }
 
 uint32_t client_conns(struct client *c)

@@ -47,6 +47,7 @@ struct client_conf {
 #define CLIENT_STATS_MAP(X)                                                                        \
 	X(rounds, "rounds")                                                                        \
 	X(busy_rounds, "rounds that did something")                                                \
+	X(rx_full, "rounds that took a full burst: more may have been waiting")                    \
 	X(rx_frames, "frames received")                                                            \
 	X(steered, "frames handed to their owner core")                                            \
 	X(steer_full, "frames dropped: ring to the owner full")                                    \
@@ -71,6 +72,20 @@ struct client_stats {
 #undef CLIENT_STAT
 };
 
+/** How long a core takes, ns; written by the owner core, read by anyone. srst empties them. */
+struct client_times {
+	/** Rounds that did something: from one look at the queue to the next, other pollers of the
+	 * thread included, without `stolen`. */
+	struct zk_metric round;
+	/** From the look that brought something for a connection until all that was written up to
+	 * the end of that round was with the device, or with the core that transmits; without
+	 * `stolen`. What waits for another (the leader, the peer's window) is not meant; nor is
+	 * what stood in the device before the look, see rx_full. */
+	struct zk_metric reply;
+	/** What the machine or the hypervisor took at a time (dp/loop/stolen.h). */
+	struct zk_metric stolen;
+};
+
 struct client;
 
 /** Main thread, before the pollers. Everything in @p conf that is a pointer is borrowed for the
@@ -87,6 +102,9 @@ unsigned client_poll(void *ctx, uint64_t now_ns);
 /** The thread says that it ran @p late_ns later than it should have. Same thread. */
 void client_late(void *ctx, uint64_t late_ns, uint64_t now_ns);
 
+/** The thread says that it had no CPU for @p taken_ns of the round that ends. Same thread. */
+void client_stolen(void *ctx, uint64_t taken_ns);
+
 /** When must a round run though nothing arrives? Absolute ns; 0 = something is waiting for room,
  * do not sleep long. Same thread. */
 uint64_t client_next_ns(void *ctx);
@@ -100,6 +118,8 @@ bool client_drained(const struct client *c);
 struct srv *client_srv(struct client *c);
 const struct net_stats *client_net_stats(const struct client *c);
 const struct client_stats *client_stats_of(const struct client *c);
+/** Any thread; valid as long as @p c. */
+struct client_times *client_times_of(struct client *c);
 /** Connections of TCP, TIME_WAIT excluded. Main thread, pollers stopped. */
 uint32_t client_conns(struct client *c);
 

@@ -37,6 +37,10 @@ struct client {
 	uint64_t few_ns;       /* when notifications last went into a crowd, see events_room() */
 	bool rx_full;          /* the last burst was: more is waiting */
 	bool tx_capped;        /* the last round sent as much as a round may */
+	bool tx_left;          /* the last round left output for the next */
+	bool worked, heard;    /* it did something; something came for a connection */
+	uint64_t taken_ns;     /* the CPU was away in this round */
+	uint64_t owed_ns;      /* look at the queue whose replies have not all left; 0 = none */
 	unsigned tx_n, tx_own; /* own frames leave room in tx for others' */
 	struct pkt *tx[TX_ARRAY];
 	struct client_conn *conns, *free_conns;
@@ -44,6 +48,8 @@ struct client {
 	_Atomic bool drain_asked; /* main thread sets, owner core reads */
 	_Atomic bool drained;     /* release by the owner core, acquire by the main thread */
 	struct client_stats stats;
+	struct client_times times;
+	_Atomic uint64_t round_slot[ZK_HIST_SLOTS], reply_slot[ZK_HIST_SLOTS];
 };
 
 extern const struct srv_io client_io;

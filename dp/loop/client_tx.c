@@ -165,14 +165,17 @@ unsigned client_transmit(struct client *c)
 {
 	unsigned total = 0;
 
+	c->tx_left = true;
 	for (unsigned i = 0; i < TX_BURSTS; i++) {
 		unsigned want, sent;
 
 		if (c->tx_n < c->tx_own)
 			c->tx_n +=
 				net_output(c->net, c->tx + c->tx_n, c->tx_own - c->tx_n, c->now_ns);
-		if (c->tx_n == 0)
+		if (c->tx_n == 0) {
+			c->tx_left = false;
 			break;
+		}
 		want = c->tx_n < PORT_BURST_MAX ? c->tx_n : PORT_BURST_MAX;
 		sent = push_out(c);
 		total += sent;

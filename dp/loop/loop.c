@@ -23,7 +23,8 @@ struct core {
 	struct pkt_pool *pool;
 	struct client *client;
 	struct thread *thread;
-	struct pring steer[CLIENT_MEMBERS_MAX]; /* from this core to the others */
+	struct pring steer[CLIENT_MEMBERS_MAX];               /* from this core to the others */
+	char round_name[32], reply_name[32], stolen_name[32]; /* in mntr */
 };
 
 struct loop {
@@ -295,6 +296,7 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 		   &(struct poller){.poll = client_poll,
 				    .next_ns = client_next_ns,
 				    .late = client_late,
+				    .stolen = client_stolen,
 				    .ctx = c->client,
 				    .has_queue = queue,
 				    .rx_fd = queue ? port_rx_fd(l->conf.port, (uint16_t)i) : -1});
@@ -367,6 +369,19 @@ static uint64_t syn_unanswered(void *ctx)
 	return over_cores(ctx, offsetof(struct client_stats, syn_unanswered));
 }
 
+static void core_metrics(struct loop *l, unsigned i)
+{
+	struct client_times *t = client_times_of(l->core[i].client);
+	struct core *c = &l->core[i];
+
+	snprintf(c->round_name, sizeof(c->round_name), "core%u_round_ns", i);
+	snprintf(c->reply_name, sizeof(c->reply_name), "core%u_reply_ns", i);
+	snprintf(c->stolen_name, sizeof(c->stolen_name), "core%u_stolen_ns", i);
+	metrics_summary(&l->conf.shared->metrics, c->round_name, &t->round);
+	metrics_summary(&l->conf.shared->metrics, c->reply_name, &t->reply);
+	metrics_summary(&l->conf.shared->metrics, c->stolen_name, &t->stolen);
+}
+
 static enum zk_err build(struct loop *l, char *why)
 {
 	uint64_t now = eal_now_ns();
@@ -386,6 +401,7 @@ static enum zk_err build(struct loop *l, char *why)
 		err = client_make(l, i, now);
 		if (err != ZK_EOK)
 			return failed(why, "client core", err);
+		core_metrics(l, i);
 	}
 	metrics_call(&l->conf.shared->metrics, "packet_memory_waits", packet_waits, l);
 	metrics_call(&l->conf.shared->metrics, "packet_memory_drops", packet_drops, l);

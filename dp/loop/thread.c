@@ -33,8 +33,11 @@ static void count(_Atomic uint64_t *v)
 /* Time for a poll. A thread that was not scheduled, or stopped, finds it out here. */
 static uint64_t now_of(struct thread *t)
 {
-	uint64_t now = eal_now_ns();
+	uint64_t now = eal_now_ns(), taken = stolen_look(&t->stolen, now);
 
+	for (unsigned i = 0; zk_unlikely(taken) && i < t->pollers_n; i++)
+		if (t->poller[i].stolen)
+			t->poller[i].stolen(t->poller[i].ctx, taken);
 	if (zk_unlikely(now > t->due_ns + late_min_ns)) {
 		for (unsigned i = 0; i < t->pollers_n; i++)
 			if (t->poller[i].late)
@@ -81,8 +84,11 @@ static void nap(struct thread *t, unsigned naps)
 					 : naps < NAP_ROUNDS     ? NAP_LONG_NS
 								 : NAP_DEEP_NS};
 
+	uint64_t begin = eal_now_ns();
+
 	count(&t->naps);
 	(void)nanosleep(&ts, NULL);
+	stolen_slept(&t->stolen, eal_now_ns() - begin);
 }
 
 static bool can_wait(const struct thread *t)
@@ -100,6 +106,7 @@ static bool wait_fds(struct thread *t, uint64_t ns)
 	struct pollfd fds[THREAD_POLLERS_MAX + 1];
 	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
 			      .tv_nsec = (long)(ns % 1000000000)};
+	uint64_t begin = eal_now_ns();
 	nfds_t n = 0;
 	int called;
 
@@ -108,9 +115,10 @@ static bool wait_fds(struct thread *t, uint64_t ns)
 		if (t->poller[i].has_queue)
 			fds[n++] = (struct pollfd){.fd = t->poller[i].rx_fd, .events = POLLIN};
 	count(&t->waits);
-	t->due_ns = eal_now_ns() + ns;
+	t->due_ns = begin + ns;
 	zk_rcu_offline();
 	called = ppoll(fds, n, &ts, NULL);
+	stolen_slept(&t->stolen, eal_now_ns() - begin);
 	zk_rcu_online();
 	t->hollow = called > (fds[0].revents != 0);
 	return called > 0;
@@ -152,6 +160,7 @@ static void run(struct thread *t)
 	t->due_ns = eal_now_ns();
 	t->hollow = false;
 	spin_start(&t->spin, t->due_ns);
+	stolen_start(&t->stolen, t->due_ns);
 	/* partner: thread_join(); no data goes with it */
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		unsigned work = round_all(t);

@@ -11,6 +11,7 @@
 #define ZK_LOOP_THREAD_H
 
 #include "dp/loop/spin.h"
+#include "dp/loop/stolen.h"
 #include "dp/loop/waker.h"
 
 #include <pthread.h>
@@ -26,6 +27,9 @@ struct poller {
 	/* The thread ran late_ns later than it should have; told before the next poll. May be NULL.
 	 */
 	void (*late)(void *ctx, uint64_t late_ns, uint64_t now_ns);
+	/* The CPU was taken away for taken_ns since the last look at the clock (stolen.h); told
+	 * before the next poll. May be NULL. */
+	void (*stolen)(void *ctx, uint64_t taken_ns);
 	void *ctx;      /* borrowed until thread_join() */
 	bool has_queue; /* of a device */
 	int rx_fd;      /* its descriptor, -1 = none */
@@ -45,6 +49,7 @@ struct thread {
 	_Atomic int error; /* errno of THREAD_FAILED, 0 = DPDK refused the thread */
 	/* ladder's counters; the thread writes, relaxed */
 	_Atomic uint64_t rounds, naps, waits, lates;
+	struct stolen stolen;
 	uint64_t due_ns; /* when its next poll should begin, at the latest */
 	struct spin spin;
 	bool hollow; /* a queue's descriptor has called, and no round since has found anything */

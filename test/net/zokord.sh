@@ -170,6 +170,10 @@ ok "stat names the asking connection" $?
 ok "a word outside of the whitelist" $?
 word mntr | grep -qP '^zk_open_file_descriptor_count\t[1-9]'
 ok "mntr knows the open files" $?
+word mntr | grep -qP '^zk_max_core0_round_ns\t[1-9]'
+ok "mntr knows the longest round of a core" $?
+word mntr | grep -qP '^zk_p99_core0_reply_ns\t[1-9]'
+ok "... and how long replies took to leave it" $?
 one_line "second server on the same dataDir" 1 "is in use by process $pid" "$zokord" "$cfg"
 grep -qE '^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z INFO zokord=' "$dir/log"
 ok "log lines have time and level" $?
