@@ -107,32 +107,46 @@ static enum zk_err read_or_make(struct disk *d, enum epoch_file which, int64_t e
 	return epoch_write(d, which, epoch, why);
 }
 
+/* The log is further than currentEpoch: the server went down while a leader brought it up to date.
+ * @return ZK_EOK; ZK_EINVAL with a line in @p why: that cannot be how it came about. */
+static enum zk_err behind_the_log(struct disk *d, uint64_t last_zxid, struct epochs *e, char *why)
+{
+	int64_t value;
+	enum zk_err err = read_number(d, DISK_DATA, temps[EPOCH_CURRENT], &value, why);
+
+	/* between the file and its rename (QuorumPeer.loadDataBase()) */
+	if (err == ZK_EOK && value > e->current) {
+		e->current = value;
+		return epoch_write(d, EPOCH_CURRENT, value, why);
+	}
+	if (err != ZK_EOK && err != ZK_ENOENT && err != ZK_EINVAL)
+		return err;
+	/* Before: the promise to take part in the new epoch comes first of all, then its log. */
+	err = epoch_read(d, EPOCH_ACCEPTED, &value, why);
+	if (err == ZK_EOK && value >= (int64_t)(last_zxid >> 32)) {
+		e->unfinished = true;
+		return ZK_EOK;
+	}
+	if (err == ZK_EOK || err == ZK_ENOENT) {
+		snprintf(why, EPOCH_WHY_MAX,
+			 "currentEpoch %" PRId64 " is older than the last zxid 0x%" PRIx64,
+			 e->current, last_zxid);
+		return ZK_EINVAL;
+	}
+	return err;
+}
+
 enum zk_err epoch_load(struct disk *d, uint64_t last_zxid, struct epochs *out,
 		       char why[EPOCH_WHY_MAX])
 {
 	int64_t epoch = (int64_t)(last_zxid >> 32);
 	enum zk_err err = read_or_make(d, EPOCH_CURRENT, epoch, &out->current, why);
 
-	if (err != ZK_EOK)
-		return err;
-	if (epoch > out->current) {
-		int64_t next;
-
-		/* the server went down between the log and the rename */
-		err = read_number(d, DISK_DATA, temps[EPOCH_CURRENT], &next, why);
-		if (err == ZK_ENOENT) {
-			snprintf(why, EPOCH_WHY_MAX,
-				 "currentEpoch %" PRId64 " is older than the last zxid 0x%" PRIx64,
-				 out->current, last_zxid);
-			return ZK_EINVAL;
-		}
-		if (err == ZK_EOK)
-			err = epoch_write(d, EPOCH_CURRENT, next, why);
-		if (err != ZK_EOK)
-			return err;
-		out->current = next;
-	}
-	err = read_or_make(d, EPOCH_ACCEPTED, epoch, &out->accepted, why);
+	out->unfinished = false;
+	if (err == ZK_EOK && epoch > out->current)
+		err = behind_the_log(d, last_zxid, out, why);
+	if (err == ZK_EOK)
+		err = read_or_make(d, EPOCH_ACCEPTED, epoch, &out->accepted, why);
 	if (err == ZK_EOK && out->accepted < out->current) {
 		snprintf(why, EPOCH_WHY_MAX,
 			 "acceptedEpoch %" PRId64 " is less than currentEpoch %" PRId64,

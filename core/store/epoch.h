@@ -28,11 +28,16 @@ ZK_MUST_USE enum zk_err epoch_write(struct disk *d, enum epoch_file file, int64_
 
 struct epochs {
 	int64_t accepted, current;
+	bool unfinished; /* the log has transactions of an epoch above `current` */
 };
 
 /** What a member of an ensemble does at start, when its last zxid is known: read both, make those
  * that are missing from the epoch of @p last_zxid, adopt currentEpoch.tmp where the log has gone on
- * in its epoch. @return ZK_EOK; ZK_EINVAL with a line in @p why: they contradict each other. */
+ * in its epoch. Not as Apache, which does not start then: where there is none, and the epoch was
+ * promised (acceptedEpoch), the server went down while a new leader brought it up to date. It keeps
+ * the epoch it has: it cannot win against who has completed the new one, and of those there is one
+ * in every quorum, or nobody could have written in it. @return ZK_EOK; ZK_EINVAL with a line in
+ * @p why: they contradict each other; errors of the disk. */
 ZK_MUST_USE enum zk_err epoch_load(struct disk *d, uint64_t last_zxid, struct epochs *out,
 				   char why[EPOCH_WHY_MAX]);
 

@@ -202,6 +202,7 @@ static enum zk_err open_quorum(struct ensemble *e)
 	struct zk_span host = zab_host(&cq->members, own->host);
 	struct quorum_conf qc = {
 		.cnx_timeout_ms = cq->cnx_timeout_ms,
+		.hello_timeout_ms = cq->hello_timeout_ms,
 		.mem = &e->mem.arena.mem,
 		.net = peer_quorum_net(e->peer),
 		.disk = quorum_files_disk(&e->files),
@@ -327,6 +328,11 @@ static enum zk_err load_epochs(struct ensemble *e, uint64_t last_zxid)
 		snprintf(e->why, ENSEMBLE_WHY_MAX, "%s", why);
 		return err;
 	}
+	if (epochs.unfinished)
+		log_line(LOG_WARN,
+			 "epoch=unfinished currentEpoch=%lld lastZxid=0x%llx "
+			 "reason=\"went down while a new leader brought it up to date\"",
+			 (long long)epochs.current, (unsigned long long)last_zxid);
 	log_line(LOG_INFO, "member=%lld role=%s acceptedEpoch=%lld currentEpoch=%lld",
 		 (long long)e->conf->quorum.sid,
 		 e->conf->quorum.observer ? "observer" : "participant", (long long)epochs.accepted,
