@@ -271,6 +271,8 @@ static enum zk_err dispatch(struct leader *l, const struct msg *h, const void *r
 		return learner_message(l, h, rec, n);
 	if (!leader_leads(l)) /* its connection is about to be closed */
 		return ZK_EOK;
+	if (l->role.behind && h->kind != MSG_TOUCH) /* which sessions there are is not known yet */
+		return ZK_EAGAIN;
 	switch (h->kind) {
 	case MSG_REQUEST:
 		return on_request(l, rec, n, wall_ms);

@@ -244,6 +244,9 @@ unsigned leader_refuse_pending(struct leader *l);
 bool leader_answer_ephemerals(struct leader *l, const struct entry *e);
 
 /* leader_session.c */
+/** As many as there may be, or no memory: close the connection that wants one, so that its client
+ * tries another server. @return ZK_EOK; ZK_EAGAIN: its ring is full. */
+enum zk_err leader_no_session(struct leader *l, const struct msg *h);
 enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int64_t wall_ms);
 enum zk_err leader_on_attach(struct leader *l, const struct msg_session *m);
 void leader_on_touch(struct leader *l, const struct msg_touch *m, size_t n);

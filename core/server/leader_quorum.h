@@ -36,7 +36,8 @@ void leader_role_set(struct leader *l, enum srv_role role, uint64_t epoch, uint6
 
 /** Leading: a REQUEST of the learner on @p link (generation: of the connection, so that a later
  *  learner on the same link is another owner). The packet is borrowed. @return ZK_EOK; ZK_EAGAIN:
- *  nothing was done, offer it again; ZK_EINVAL: no request, close the link. */
+ *  nothing was done (no room, or a new leader has not applied all there was), offer it again;
+ *  ZK_EINVAL: no request, close the link. */
 enum zk_err leader_remote(struct leader *l, uint32_t link, uint32_t generation,
 			  const struct zab_packet *p, uint64_t now_ns, int64_t wall_ms);
 /** Leading: REVALIDATE of a learner: answers by quorum->reply. As leader_remote(). */

@@ -148,6 +148,13 @@ static enum zk_err on_request(struct leader *l, const struct remote *r, int64_t 
 	return r->op == ZK_OP_SYNC ? on_sync(l, r) : on_write(l, r, &in);
 }
 
+/* What a learner sent to the leader that this server was, or is about to stop being, is lost with
+ * its connection. */
+static bool leads(const struct leader *l)
+{
+	return l->role.now == ROLE_LEADING && !l->role.due;
+}
+
 enum zk_err leader_remote(struct leader *l, uint32_t link, uint32_t generation,
 			  const struct zab_packet *p, uint64_t now_ns, int64_t wall_ms)
 {
@@ -157,8 +164,8 @@ enum zk_err leader_remote(struct leader *l, uint32_t link, uint32_t generation,
 	if (!read_request(p, &r))
 		return ZK_EINVAL;
 	leader_enter(l, now_ns);
-	if (l->role.now == ROLE_LEADING && !l->role.due)
-		err = on_request(l, &r, wall_ms);
+	if (leads(l))
+		err = l->role.behind ? ZK_EAGAIN : on_request(l, &r, wall_ms);
 	if (err == ZK_EAGAIN)
 		leader_inc(&l->count.again);
 	leader_leave(l);
@@ -205,8 +212,8 @@ enum zk_err leader_remote_revalidate(struct leader *l, uint32_t link, uint32_t g
 	if (in.bad)
 		return ZK_EINVAL;
 	leader_enter(l, now_ns);
-	if (l->role.now == ROLE_LEADING && !l->role.due)
-		err = revalidate(l, &r, timeout_ms);
+	if (leads(l))
+		err = l->role.behind ? ZK_EAGAIN : revalidate(l, &r, timeout_ms);
 	leader_leave(l);
 	return err;
 }

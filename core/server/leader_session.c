@@ -15,6 +15,19 @@ void leader_entry_of(struct entry *e, const struct prep_in *in, const struct pre
 	e->err = out->err;
 }
 
+enum zk_err leader_no_session(struct leader *l, const struct msg *h)
+{
+	struct msg_session *k = leader_reserve(l, h->core, sizeof(*k));
+
+	if (!k)
+		return ZK_EAGAIN;
+	*k = (struct msg_session){.h = *h};
+	k->h.kind = MSG_KICK;
+	leader_commit(l, h->core, sizeof(*k));
+	leader_inc(&l->count.refused_sessions);
+	return ZK_EOK;
+}
+
 enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int64_t wall_ms)
 {
 	struct prep_in in = {
@@ -28,17 +41,8 @@ enum zk_err leader_on_create(struct leader *l, const struct msg_session *m, int6
 		return ZK_EAGAIN;
 	struct session *s = session_new(&l->sessions, m->timeout_ms, l->now_ns);
 
-	if (!s) { /* as many as there may be: the client tries another server */
-		struct msg_session *k = leader_reserve(l, m->h.core, sizeof(*k));
-
-		if (!k)
-			return ZK_EAGAIN;
-		*k = (struct msg_session){.h = m->h};
-		k->h.kind = MSG_KICK;
-		leader_commit(l, m->h.core, sizeof(*k));
-		leader_inc(&l->count.refused_sessions);
-		return ZK_EOK;
-	}
+	if (!s)
+		return leader_no_session(l, &m->h);
 	s->created_zxid = in.zxid;
 	in.session = s->id;
 	if (prep_create_session(&l->prep, &in, m->timeout_ms, &out) != ZK_EOK) {

@@ -148,21 +148,18 @@ static enum zk_err on_create(struct leader *l, const struct msg_session *m)
 	struct ask a = {.op = ZK_OP_CREATE_SESSION, .body = zk_span_of(timeout, 4)};
 	enum zk_err err = ZK_EAGAIN;
 
+	if (!s)
+		return leader_no_session(l, &m->h);
 	if (w) {
 		zk_put32(timeout, (uint32_t)m->timeout_ms);
 		a.session = s->id;
 		err = forward(l, &a);
-		if (err != ZK_EOK)
-			err = outcome(l, w, err);
-		else
-			goto asked;
 	}
-	if (s) {
+	if (err != ZK_EOK) {
 		l->sessions.next_id--;
 		session_remove(&l->sessions, s);
+		return w ? outcome(l, w, err) : err;
 	}
-	return err;
-asked:
 	s->opening = true;
 	s->created_zxid = UINT64_MAX;
 	w->e = (struct entry){.kind = ENTRY_OPEN, .session = s->id, .to = m->h, .op = a.op};

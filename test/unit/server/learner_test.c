@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A leader and a learner, machine to machine: what one sends the other is carried by hand. */
 #include "core/server/leader_quorum.h"
+#include "core/session/password.h"
 #include "test/lib/lead.h"
 
 #include <setjmp.h>
@@ -11,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { HIST_MAX = 4096, QUEUE_MAX = 256, LINK = 3, GENERATION = 9 };
+enum { HIST_MAX = 8192, QUEUE_MAX = 256, LINK = 3, GENERATION = 9 };
 
 struct packet {
 	struct zab_packet p;
@@ -402,6 +403,113 @@ static void roles_change(void **state)
 	world_free(w);
 }
 
+static enum zk_err revalidate(struct world *w, uint64_t s)
+{
+	uint8_t data[12];
+
+	zk_put64(data, s);
+	zk_put32(data + 8, 8000);
+	return leader_remote_revalidate(w->a->l, LINK, GENERATION, zk_span_of(data, sizeof(data)),
+					w->a->now_ns);
+}
+
+/* A new leader that has not applied all there was knows neither which sessions there are nor what a
+ * sync has to show. */
+static void leads_and_is_behind(void **state)
+{
+	struct world *w = world_new();
+	uint64_t kept = session(w, w->a, 1), closed = session(w, w->a, 2), made;
+	uint8_t password[16];
+	size_t pending;
+
+	(void)state;
+	lead_forget(w->a);
+	send(w->a, 2, closed, 1, ZK_OP_CLOSE_SESSION, (struct zk_span){NULL, 0});
+	assert_int_equal(lead_ask_session(w->a, 0, 3, 10000), ZK_EOK);
+	made = kept + 2;
+	session_password(made, password);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	w->epoch = 2;
+	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	lead_read(w->a);
+	lead_forget(w->a);
+	pending = w->hist_n;
+	/* both are on their way into the tree: nobody is told anything yet */
+	assert_int_equal(revalidate(w, made), ZK_EAGAIN);
+	assert_int_equal(revalidate(w, closed), ZK_EAGAIN);
+	assert_int_equal(lead_attach(w->a, 0, 4, made, 8000, password), ZK_EAGAIN);
+	assert_int_equal(lead_send(w->a, 0, 5, kept, 7, ZK_OP_SYNC, req_path("/")), ZK_EAGAIN);
+	lead_read(w->a);
+	assert_int_equal(w->a->out_n + w->down_n, 0);
+	/* now it has all */
+	w->committed_n = pending;
+	lead_durable(w->a, w->hist[pending - 1].zxid, ~0u);
+	lead_durable(w->b, 0, ~0u);
+	assert_int_equal(revalidate(w, closed), ZK_EOK);
+	assert_int_equal(w->down[w->down_n - 1].data[8], 0);
+	assert_int_equal(revalidate(w, made), ZK_EOK);
+	assert_int_equal(w->down[w->down_n - 1].data[8], 1);
+	assert_int_equal(lead_attach(w->a, 0, 4, made, 8000, password), ZK_EOK);
+	assert_int_equal(lead_send(w->a, 0, 5, kept, 7, ZK_OP_SYNC, req_path("/")), ZK_EOK);
+	lead_read(w->a);
+	assert_int_equal(w->a->out_n, 2);
+	while (w->down_n)
+		drop(&w->down[--w->down_n]);
+	world_free(w);
+}
+
+/* A session that a learner holds ends by a transaction of the leader before. */
+static void remote_owner_of_before(void **state)
+{
+	struct world *w = world_new();
+	uint64_t s = session(w, w->a, 1);
+
+	(void)state;
+	assert_int_equal(revalidate(w, s), ZK_EOK); /* it is at the learner now */
+	drop(&w->down[--w->down_n]);
+	send(w->b, 1, s, 1, ZK_OP_CLOSE_SESSION, (struct zk_span){NULL, 0});
+	carry_up(w);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	w->epoch = 2;
+	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	(void)revalidate(w, s);
+	commit(w);
+	world_free(w);
+}
+
+/* As many sessions as there may be: who comes is sent away, and holds up nobody. */
+static void full_of_sessions(void **state)
+{
+	struct world *w = world_new();
+	uint64_t s = session(w, w->b, 1);
+	struct leader_stats st;
+	unsigned n = 1;
+
+	(void)state;
+	lead_forget(w->b);
+	for (; n < LEAD_SESSIONS_MAX; n++) {
+		assert_int_equal(lead_ask_session(w->b, 0, n + 1, 10000), ZK_EOK);
+		carry_up(w);
+		if (n % 64 == 0 || n + 1 == LEAD_SESSIONS_MAX) {
+			commit(w);
+			lead_forget(w->b);
+		}
+	}
+	assert_int_equal(lead_ask_session(w->b, 0, n + 1, 10000), ZK_EOK);
+	lead_read(w->b);
+	assert_int_equal(w->b->out_n, 1);
+	assert_int_equal(w->b->out[0].kind, MSG_KICK);
+	assert_int_equal(w->b->out[0].conn.index, n + 1);
+	leader_stats_get(w->b->l, &st);
+	assert_int_equal(st.refused_memory, 1);
+	lead_forget(w->b);
+	send(w->b, 1, s, 1, ZK_OP_CREATE, req_create("/still", "x", NULL, 0));
+	carry_up(w);
+	commit(w);
+	assert_non_null(reply_of(w->b, 1));
+	world_free(w);
+}
+
 /* What a core sent before it knew of the role is not done in it: an earlier request of the same
  * connection may have been lost with the old one. */
 static void crosses_with_the_role(void **state)
@@ -488,6 +596,9 @@ int main(void)
 		cmocka_unit_test(roles_change),
 		cmocka_unit_test(crosses_with_the_role),
 		cmocka_unit_test(crowd),
+		cmocka_unit_test(leads_and_is_behind),
+		cmocka_unit_test(remote_owner_of_before),
+		cmocka_unit_test(full_of_sessions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
