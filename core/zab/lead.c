@@ -47,6 +47,7 @@ static void send_leaderinfo(struct zab *z, uint32_t link)
 		zab_beat_put(&out, beat);
 	zab_send(z, link, ZAB_LEADERINFO, z->epoch << 32, zk_span_of(p, n));
 	z->link[link].state = ZAB_LINK_ACKEPOCH;
+	z->link[link].heard_ns = z->now_ns; /* it was silent as agreed */
 }
 
 static void discover(struct zab *z)
@@ -106,6 +107,7 @@ static void on_info(struct zab *z, uint32_t link, const struct zab_packet *p)
 	if (zab_learner_info_get(p->data, &info) != ZK_EOK || !info.has_sid ||
 	    info.protocol < ZAB_PROTOCOL || info.sid == z->conf.sid ||
 	    (info.has_version && info.config_version > z->conf.now->version) ||
+	    zab_epoch_of(p->zxid) >= ZAB_EPOCH_MAX || /* there would be none above it */
 	    !only_one(z, link, info.sid)) {
 		z->count.refused_links++;
 		zab_close_link(z, link);

@@ -11,6 +11,7 @@ static void go_on(struct zab *z, uint32_t link, uint64_t zxid)
 	struct zab_effect *e;
 
 	l->proposed = l->committed = zxid;
+	l->heard_ns = z->now_ns; /* it was silent as agreed */
 	if (history_covers(&z->history, zxid)) {
 		l->state = ZAB_LINK_SYNC;
 		return;
@@ -147,7 +148,6 @@ void zab_snap_sent(struct zab *z, uint32_t link, uint64_t zxid, uint64_t now_ns)
 	z->small_n = 0;
 	if (z->link[link].state != ZAB_LINK_SYNC_SNAP)
 		return;
-	z->link[link].heard_ns = now_ns;
 	go_on(z, link, zxid);
 	zab_lead_flush(z);
 }

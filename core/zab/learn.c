@@ -104,7 +104,7 @@ static void on_leaderinfo(struct zab *z, const struct zab_packet *p)
 	z->epoch = zab_epoch_of(p->zxid);
 	if (!z->conf.heartbeat_ms || !zab_beat_get(p->data, ZAB_LEADERINFO_BYTES, &l->beat))
 		l->beat = (struct zab_beat){0};
-	if (p->type != ZAB_LEADERINFO || z->epoch < z->accepted_epoch) {
+	if (p->type != ZAB_LEADERINFO || z->epoch < z->accepted_epoch || z->epoch > ZAB_EPOCH_MAX) {
 		give_up(z);
 	} else if (z->epoch == z->accepted_epoch) {
 		send_ackepoch(z, -1); /* promised before, to whom we do not know */

@@ -7,8 +7,9 @@
 #include "core/zab/zab.h"
 
 enum {
-	ZAB_EFFECTS_SPARE = 256, /* kept free for what is not PROPOSAL and COMMIT */
-	ZAB_DIAL_TRIES = 8,      /* waits of 10 ms doubling to 200: 0.9 s in all */
+	ZAB_EPOCH_MAX = INT32_MAX, /* ACKEPOCH has an int for it */
+	ZAB_EFFECTS_SPARE = 256,   /* kept free for what is not PROPOSAL and COMMIT */
+	ZAB_DIAL_TRIES = 8,        /* waits of 10 ms doubling to 200: 0.9 s in all */
 	ZAB_DIAL_AGAIN_MS = 10,
 	ZAB_DIAL_SILENCES = 6, /* with heartbeats: this often their time-out for all tries */
 	ZAB_DIAL_AGAIN_MAX_MS = 200

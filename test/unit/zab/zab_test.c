@@ -685,18 +685,102 @@ static void leader_is_not_there_yet(void **state)
 	done();
 }
 
-static void info_again(uint32_t link, int64_t sid)
+static void info_of(uint32_t link, int64_t sid, uint64_t zxid)
 {
 	uint8_t info[ZAB_INFO_BYTES];
 	struct jute_out out = jute_out_of(info, sizeof(info));
 	struct zab_packet p = {
-		.type = ZAB_FOLLOWERINFO, .zxid = epoch2, .data = zk_span_of(info, sizeof(info))};
+		.type = ZAB_FOLLOWERINFO, .zxid = zxid, .data = zk_span_of(info, sizeof(info))};
 
 	zab_learner_info_put(&out, sid, 0);
 	assert_true(zab_link_up(&f.z, link, f.now_ns));
 	drain();
 	zab_packet(&f.z, link, &p, f.now_ns);
 	drain();
+}
+
+static void info_again(uint32_t link, int64_t sid)
+{
+	info_of(link, sid, epoch2);
+}
+
+/* The leader of servers that are long in coming. */
+static void wait_for_the_first(void)
+{
+	boot(3, epoch1 + 9, 1);
+	notify(1, 3, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	assert_int_equal(f.z.role, ZAB_LEADING);
+}
+
+/* Who waits for us says nothing, and is not too late when we have kept it waiting. */
+static void waiting_is_no_silence(void **state)
+{
+	uint32_t observer = 5;
+	uint8_t info[ZAB_INFO_BYTES];
+	struct jute_out out = jute_out_of(info, sizeof(info));
+	struct zab_packet p = {
+		.type = ZAB_OBSERVERINFO, .zxid = 0, .data = zk_span_of(info, sizeof(info))};
+
+	(void)state;
+	/* ... for others, until there is an epoch */
+	wait_for_the_first();
+	zab_learner_info_put(&out, 9, 0);
+	assert_true(zab_link_up(&f.z, observer, f.now_ns));
+	drain();
+	zab_packet(&f.z, observer, &p, f.now_ns);
+	drain();
+	pass(1990); /* initLimit is a second */
+	info_of(0, 1, epoch1);
+	written(ZAB_ACCEPTED_EPOCH);
+	assert_int_equal(f.z.link[observer].state, ZAB_LINK_ACKEPOCH);
+	pass(2500);
+	assert_int_equal(f.z.link[observer].state, ZAB_LINK_ACKEPOCH);
+	/* ... for the epoch to be agreed on */
+	ackepoch(observer, 0);
+	pass(2980);
+	ackepoch(0, epoch1 + 9);
+	zab_link_room(&f.z, observer, 0, f.now_ns);
+	pass(3600);
+	written(ZAB_CURRENT_EPOCH);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	assert_int_equal(f.z.link[observer].state, ZAB_LINK_SYNC_FILE);
+	/* ... for the log files to be read */
+	zab_link_room(&f.z, observer, SIZE_MAX, f.now_ns);
+	for (uint64_t t = 3700; t < 5500; t += 100) {
+		packet(0, ZAB_PING, epoch2, "");
+		pass(t);
+	}
+	assert_true(zab_file_txn(&f.z, observer, epoch1 + 9, zk_span_str("x"), f.now_ns));
+	drain();
+	zab_link_room(&f.z, observer, 0, f.now_ns);
+	zab_file_end(&f.z, observer, true, f.now_ns);
+	drain();
+	pass(5600);
+	assert_int_equal(f.z.link[observer].state, ZAB_LINK_SYNC);
+	done();
+}
+
+/* An epoch that leaves none above it would be the end of the ensemble. */
+static void epochs_end(void **state)
+{
+	(void)state;
+	wait_for_the_first();
+	info_of(0, 1, UINT64_C(0x7fffffff) << 32);
+	assert_int_equal(effect(ZAB_DO_CLOSE, 0)->link, 0);
+	assert_int_equal(f.z.epoch, 2);
+	info_of(1, 2, UINT64_C(0x7ffffffe) << 32);
+	assert_int_equal(effect(ZAB_DO_WRITE_EPOCH, 0)->epoch, 0x7fffffff);
+	done();
+	boot(1, epoch1 + 9, 1);
+	notify(2, 3, epoch1 + 9, 1);
+	notify(3, 3, epoch1 + 9, 1);
+	assert_true(zab_link_up(&f.z, ZAB_LINK_LEADER, f.now_ns));
+	drain();
+	epoch_packet(ZAB_LINK_LEADER, ZAB_LEADERINFO, UINT64_C(0x80000000) << 32, ZAB_PROTOCOL);
+	assert_null(effect(ZAB_DO_WRITE_EPOCH, 0));
+	assert_non_null(effect(ZAB_DO_LOOK, 0));
+	done();
 }
 
 /* Whoever says to be a follower that lives is sent away; one that has fallen silent is replaced. */
@@ -850,6 +934,8 @@ int main(void)
 		cmocka_unit_test(silent_followers),
 		cmocka_unit_test(apache_learner_sees_apache),
 		cmocka_unit_test(leader_is_not_there_yet),
+		cmocka_unit_test(waiting_is_no_silence),
+		cmocka_unit_test(epochs_end),
 		cmocka_unit_test(two_of_one_sid),
 		cmocka_unit_test(the_others_have_gone_on),
 		cmocka_unit_test(dial_into_the_void),
