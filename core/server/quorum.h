@@ -44,9 +44,10 @@ struct quorum_disk {
 };
 
 struct quorum_conf {
-	struct zab_conf zab;     /* mem, now, sid, limits, sizes */
-	struct zk_span address;  /* own election address "host:port" */
-	uint32_t cnx_timeout_ms; /* 0 = 5000 */
+	struct zab_conf zab;       /* mem, now, sid, limits, sizes */
+	struct zk_span address;    /* own election address "host:port" */
+	uint32_t cnx_timeout_ms;   /* 0 = 5000 */
+	uint32_t hello_timeout_ms; /* for a caller's hello; 0 = tick_ms * sync_limit */
 	struct zk_mem *mem;
 	struct quorum_net net;
 	struct quorum_disk disk;

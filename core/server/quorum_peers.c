@@ -55,6 +55,16 @@ static void on_heard(void *ctx, int64_t sid, const struct zab_notification *n)
 	quorum_settle(q);
 }
 
+/* QuorumPeer.createCnxnManager() */
+static uint32_t hello_timeout_ms(const struct quorum_conf *c)
+{
+	uint64_t ms = (uint64_t)c->zab.tick_ms * c->zab.sync_limit;
+
+	if (c->hello_timeout_ms)
+		return c->hello_timeout_ms;
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 void quorum_peers_init(struct quorum *q)
 {
 	struct peers_conf c = {.sid = q->conf.zab.sid,
@@ -62,7 +72,7 @@ void quorum_peers_init(struct quorum *q)
 			       .now = q->conf.zab.now,
 			       .next = q->conf.zab.next,
 			       .dial_timeout_ms = q->conf.cnx_timeout_ms,
-			       .hello_timeout_ms = q->conf.zab.tick_ms * q->conf.zab.sync_limit,
+			       .hello_timeout_ms = hello_timeout_ms(&q->conf),
 			       .io = {q, on_dial, on_close, on_send, on_heard}};
 
 	peers_init(&q->peers, &c, q->now_ns);

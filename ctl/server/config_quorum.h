@@ -29,8 +29,8 @@ struct config_quorum {
 	/* of members.server[i].address[j], host order; 0: the name could not be resolved */
 	uint32_t ip[ZAB_SERVERS_MAX][ZAB_ADDRESSES_MAX];
 	uint32_t init_limit, sync_limit, connect_limit; /* ticks; connect_limit 0 = init_limit */
-	uint32_t cnx_timeout_ms, hello_timeout_ms;
-	uint32_t resend_min_ms, resend_max_ms; /* fastleader.* */
+	uint32_t cnx_timeout_ms, hello_timeout_ms;      /* the latter: 0 = tick_ms * sync_limit */
+	uint32_t resend_min_ms, resend_max_ms;          /* fastleader.* */
 	uint32_t settle_ms, settle_fast_ms, heartbeat_ms, heartbeat_timeout_ms;
 	uint32_t commit_log_count;
 	uint64_t history_bytes;  /* transactions kept for learners, and those under way */

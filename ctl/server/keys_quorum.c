@@ -161,7 +161,6 @@ void config_quorum_defaults(struct config_quorum *q)
 {
 	*q = (struct config_quorum){
 		.cnx_timeout_ms = 5000,
-		.hello_timeout_ms = 10000,
 		.resend_min_ms = 200,
 		.resend_max_ms = 60000,
 		.settle_ms = 200,

@@ -172,7 +172,7 @@ static void keys(void **state)
 	good(THREE "commitLogCount=4000\nsnapshotSizeFactor=-0.1\nquorumCnxnTimeoutMs=-1\n");
 	assert_int_equal(q->commit_log_count, 4000);
 	assert_int_equal(q->snap_factor_ppm, -1);
-	assert_int_equal(q->hello_timeout_ms, 10000);
+	assert_int_equal(q->hello_timeout_ms, 0);
 	good(THREE "snapshotSizeFactor=3\n");
 	assert_int_equal(q->snap_factor_ppm, 330000);
 	bad(THREE "electionAlg=0\n", "zoo.cfg:9: electionAlg: \"0\" is no election algorithm: only "

@@ -242,6 +242,26 @@ static void silent(void **state)
 	qw_close(w);
 }
 
+/* quorumCnxnTimeoutMs; without it syncLimit ticks, which are a second here. */
+static void silent_caller(void **state)
+{
+	static const uint32_t set_ms[] = {0, 300};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct qw *w = qw_open(three, 3);
+		struct qw_end *e;
+
+		w->hello_timeout_ms = set_ms[i];
+		e = qw_stranger(w, start(w), QUORUM_PORT_ELECTION);
+		qw_run(w, (set_ms[i] ? set_ms[i] : 1000) - 20);
+		assert_true(e->pipe->used && e->pipe->end[1].conn);
+		qw_run(w, 40);
+		assert_true(!e->pipe->used || !e->pipe->end[1].conn);
+		qw_close(w);
+	}
+}
+
 /* More strangers than there are connections, all the time: our own servers get in. */
 static void too_many(void **state)
 {
@@ -377,14 +397,23 @@ static void no_packet_of_a_learner(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_link_breaks),  cmocka_unit_test(a_leader_dies),
-		cmocka_unit_test(a_slow_disk),    cmocka_unit_test(reads_only),
-		cmocka_unit_test(first_bytes),    cmocka_unit_test(random_bytes),
-		cmocka_unit_test(silent),         cmocka_unit_test(too_many),
-		cmocka_unit_test(burst),          cmocka_unit_test(no_memory),
-		cmocka_unit_test(no_transaction), cmocka_unit_test(no_packet_of_a_leader),
-		cmocka_unit_test(no_request),     cmocka_unit_test(no_revalidation),
-		cmocka_unit_test(no_touches),     cmocka_unit_test(no_packet_of_a_learner),
+		cmocka_unit_test(a_link_breaks),
+		cmocka_unit_test(a_leader_dies),
+		cmocka_unit_test(a_slow_disk),
+		cmocka_unit_test(reads_only),
+		cmocka_unit_test(first_bytes),
+		cmocka_unit_test(random_bytes),
+		cmocka_unit_test(silent),
+		cmocka_unit_test(silent_caller),
+		cmocka_unit_test(too_many),
+		cmocka_unit_test(burst),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(no_transaction),
+		cmocka_unit_test(no_packet_of_a_leader),
+		cmocka_unit_test(no_request),
+		cmocka_unit_test(no_revalidation),
+		cmocka_unit_test(no_touches),
+		cmocka_unit_test(no_packet_of_a_learner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,6 +464,7 @@ void qw_boot(struct qw *w, unsigned i)
 				.view = &s->view,
 				.say = on_say,
 				.say_ctx = s,
+				.hello_timeout_ms = w->hello_timeout_ms,
 				.read_only = w->read_only};
 	char address[16];
 
