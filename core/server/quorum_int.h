@@ -82,6 +82,7 @@ struct quorum_snap {
 	uint32_t sessions_max;
 	struct snap_tree walk;
 	struct quorum_bytes chunk;
+	uint64_t moved_ns; /* when its connection took some of it */
 };
 
 struct quorum {

@@ -68,7 +68,8 @@ static bool start(struct quorum *q, struct quorum_snap *s, uint32_t link)
 				  .hold = hold,
 				  .zxid = tree_hold_zxid(q->bind.tree, hold),
 				  .session = session,
-				  .sessions_max = max + 1};
+				  .sessions_max = max + 1,
+				  .moved_ns = q->now_ns};
 	zk_assert(s->zxid == leader_applied_zxid(q->bind.leader));
 	leader_copy_begin(q->bind.leader, &s->copy, session, max);
 	return true;
@@ -98,9 +99,14 @@ static bool flush(struct quorum *q, struct quorum_snap *s)
 	struct quorum_conn *c = q->link[s->link];
 	struct quorum_bytes *b = &s->chunk;
 
+	size_t n;
+
 	if (c->out.n)
 		return false;
-	b->at += q->conf.net.io->write(c->transport, b->p + b->at, b->n - b->at);
+	n = q->conf.net.io->write(c->transport, b->p + b->at, b->n - b->at);
+	b->at += n;
+	if (n)
+		s->moved_ns = q->now_ns;
 	if (b->at < b->n)
 		return false;
 	b->at = b->n = 0;
@@ -143,8 +149,20 @@ static void sent(struct quorum *q, struct quorum_snap *s)
 	quorum_settle(q);
 }
 
+/* Its learner is stopped, or worse: it would hold the old versions of everything for ever. */
+static bool stands_still(const struct quorum *q, const struct quorum_snap *s)
+{
+	const struct zab_conf *c = &q->conf.zab;
+
+	return q->now_ns - s->moved_ns > (uint64_t)c->tick_ms * c->init_limit * 1000000;
+}
+
 static void step(struct quorum *q, struct quorum_snap *s)
 {
+	if (stands_still(q, s)) {
+		give_up(q, s, "nothing of it is taken");
+		return;
+	}
 	if (tree_hold_strained(q->bind.tree, s->hold)) {
 		give_up(q, s, "memory is short");
 		return;

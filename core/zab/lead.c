@@ -359,9 +359,9 @@ static bool late(const struct zab *z, const struct zab_link *l)
 	uint64_t sync = zab_limit_ns(z, z->conf.sync_limit);
 	const struct history_entry *e;
 
-	/* Silent by agreement: it waits for us. */
+	/* Silent by agreement: it waits for us. The tree goes out by itself (ZAB_DO_SNAP_SEND). */
 	if (l->state == ZAB_LINK_EPOCH || l->state == ZAB_LINK_SYNC_WAIT ||
-	    l->state == ZAB_LINK_SYNC_FILE || l->state == ZAB_LINK_SYNC_SNAP)
+	    l->state == ZAB_LINK_SYNC_SNAP || (l->state == ZAB_LINK_SYNC_FILE && l->room))
 		return false;
 	if (z->now_ns - l->heard_ns > (l->state < ZAB_LINK_ACKED ? init : sync))
 		return true;

@@ -118,6 +118,7 @@ bool zab_file_txn(struct zab *z, uint32_t link, uint64_t zxid, struct zk_span tx
 	zab_send(z, link, ZAB_PROPOSAL, zxid, txn);
 	zab_send(z, link, ZAB_COMMIT, zxid, (struct zk_span){NULL, 0});
 	l->proposed = l->committed = zxid;
+	l->heard_ns = now_ns; /* it has taken what was there */
 	return true;
 }
 

@@ -58,7 +58,8 @@ enum zab_effect_kind {
 	ZAB_DO_COMMIT,      /* apply what was logged up to zxid */
 	ZAB_DO_TRUNCATE,    /* cut the log behind zxid (UINT64_MAX: nowhere), load what is left in
 			       place of everything in memory: zab_truncated() */
-	ZAB_DO_SNAP_SEND,   /* send SNAP and the tree on link: zab_snap_sent() */
+	ZAB_DO_SNAP_SEND,   /* send SNAP and the tree on link: zab_snap_sent(), or break the link
+			       when nothing of it is taken for init_limit */
 	ZAB_DO_SNAP_LOAD, /* what comes on link is the tree at zxid: load it in place of everything,
 			     make it durable, drop the log: zab_snap_loaded() */
 	ZAB_DO_FILE_SEND, /* transactions of the log files for link, from the newest at or before

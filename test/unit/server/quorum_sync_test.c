@@ -228,6 +228,32 @@ static void half_a_tree(void **state)
 	qw_close(w);
 }
 
+/* The learner stands still while it is sent the tree: not for ever at the cost of a hold. */
+static void no_reader(void **state)
+{
+	struct qw *w = qw_open(three, 3);
+	uint64_t session;
+	unsigned leader;
+
+	(void)state;
+	w->history = 32;
+	w->send_bytes = 1000;
+	leader = miss(w, 100, &session);
+	w->server[leader].no_files = true;
+	w->server[0].keep_stream = true;
+	qw_boot(w, 0);
+	for (unsigned n = 0; n < 5000 && !quorum_rebuild_wanted(w->server[0].q); n++)
+		qw_step(w);
+	qw_run(w, 1900); /* initLimit is 2 s */
+	assert_false(qw_said(w, leader, "nothing of it is taken"));
+	qw_run(w, 300);
+	assert_true(qw_said(w, leader, "nothing of it is taken"));
+	w->server[0].keep_stream = false;
+	assert_int_equal(qw_settled(w), leader);
+	qw_equal(w);
+	qw_close(w);
+}
+
 /* The learner goes while it is sent the tree: the hold goes with it. */
 static void half_a_reader(void **state)
 {
@@ -269,6 +295,7 @@ static void short_of_memory(void **state)
 	w->history = 32;
 	w->send_bytes = 1000;
 	w->tree_limit = 8 << 20;
+	w->init_limit = 1000;
 	leader = miss(w, 100, &session);
 	w->server[leader].no_files = true;
 	w->server[0].keep_stream = true;
@@ -329,12 +356,13 @@ static void observers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(from_memory),     cmocka_unit_test(from_files),
-		cmocka_unit_test(with_the_tree),   cmocka_unit_test(with_the_tree_dribbled),
-		cmocka_unit_test(trees_for_many),  cmocka_unit_test(cut_off),
-		cmocka_unit_test(left_behind),     cmocka_unit_test(half_a_tree),
-		cmocka_unit_test(half_a_reader),   cmocka_unit_test(observers),
-		cmocka_unit_test(short_of_memory), cmocka_unit_test(several_addresses),
+		cmocka_unit_test(from_memory),       cmocka_unit_test(from_files),
+		cmocka_unit_test(with_the_tree),     cmocka_unit_test(with_the_tree_dribbled),
+		cmocka_unit_test(trees_for_many),    cmocka_unit_test(cut_off),
+		cmocka_unit_test(left_behind),       cmocka_unit_test(half_a_tree),
+		cmocka_unit_test(half_a_reader),     cmocka_unit_test(no_reader),
+		cmocka_unit_test(observers),         cmocka_unit_test(short_of_memory),
+		cmocka_unit_test(several_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

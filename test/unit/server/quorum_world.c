@@ -451,7 +451,7 @@ void qw_boot(struct qw *w, unsigned i)
 	struct quorum_conf c = {.zab = {.sid = s->sid,
 					.now = &w->members,
 					.tick_ms = 200,
-					.init_limit = 10,
+					.init_limit = w->init_limit ? w->init_limit : 10,
 					.sync_limit = 5,
 					.settle_ms = 20,
 					.history_entries = w->history ? w->history : 256,

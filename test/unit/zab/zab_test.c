@@ -761,6 +761,31 @@ static void waiting_is_no_silence(void **state)
 	done();
 }
 
+/* Who takes nothing of the files for initLimit is given up; a slow disk of ours is not its fault.
+ */
+static void takes_nothing_of_the_files(void **state)
+{
+	(void)state;
+	lead(epoch1 + 9, false);
+	ackepoch(0, epoch1 + 2);
+	written(ZAB_CURRENT_EPOCH);
+	assert_int_equal(f.z.link[0].state, ZAB_LINK_SYNC_FILE);
+	assert_true(zab_file_txn(&f.z, 0, epoch1 + 2, zk_span_str("x"), f.now_ns));
+	drain();
+	f.z.deadline_ns = UINT64_MAX; /* of the leader itself */
+	pass(3000);
+	assert_int_equal(f.z.link[0].state, ZAB_LINK_SYNC_FILE);
+	assert_true(zab_file_txn(&f.z, 0, epoch1 + 3, zk_span_str("x"), f.now_ns));
+	drain();
+	zab_link_room(&f.z, 0, 0, f.now_ns);
+	pass(3990);
+	assert_int_equal(f.z.link[0].state, ZAB_LINK_SYNC_FILE);
+	assert_false(zab_file_txn(&f.z, 0, epoch1 + 4, zk_span_str("x"), f.now_ns));
+	pass(4100);
+	assert_int_equal(f.z.link[0].state, ZAB_LINK_NONE);
+	done();
+}
+
 /* An epoch that leaves none above it would be the end of the ensemble. */
 static void epochs_end(void **state)
 {
@@ -935,6 +960,7 @@ int main(void)
 		cmocka_unit_test(apache_learner_sees_apache),
 		cmocka_unit_test(leader_is_not_there_yet),
 		cmocka_unit_test(waiting_is_no_silence),
+		cmocka_unit_test(takes_nothing_of_the_files),
 		cmocka_unit_test(epochs_end),
 		cmocka_unit_test(two_of_one_sid),
 		cmocka_unit_test(the_others_have_gone_on),
