@@ -11,6 +11,7 @@
 #include "core/server/leader_snap.h"
 #include "core/server/learner.h"
 #include "core/session/session.h"
+#include "core/txn/apply.h"
 #include "core/txn/prep.h"
 
 #include <stdatomic.h>
@@ -198,6 +199,14 @@ void leader_commit(struct leader *l, unsigned core, size_t n);
 void leader_publish(struct leader *l);
 /** Close the connection that holds @p s; false when its ring is full. */
 bool leader_kick(struct leader *l, struct session *s);
+/** Room for that in @p *m, NULL when nobody here holds @p s (or @p s is NULL). False: the ring is
+ * full. */
+bool leader_kick_room(struct leader *l, const struct session *s, struct msg_session **m);
+/** Its closeSession has been applied: the connection closes, by @p m of leader_kick_room(), and the
+ * session is no more. @p s may be NULL. */
+void leader_session_ended(struct leader *l, struct session *s, struct msg_session *m);
+/** A transaction's digest was compared with the tree's. */
+void leader_digest_seen(struct leader *l, uint64_t zxid, enum txn_digest digest);
 /** A reply that needs no transaction, at once. False: the ring is full. */
 bool leader_answer(struct leader *l, const struct entry *e);
 

@@ -2,7 +2,6 @@
 /* Between prep and reply: the queue of entries, the log stage, apply, the rings to the cores. */
 #include "core/server/leader_int.h"
 #include "core/session/password.h"
-#include "core/txn/apply.h"
 
 static struct entry *entry_at(struct leader *l, uint64_t seq)
 {
@@ -33,26 +32,44 @@ void leader_publish(struct leader *l)
 	}
 }
 
+bool leader_kick_room(struct leader *l, const struct session *s, struct msg_session **m)
+{
+	*m = NULL;
+	/* who is at a learner finds out by itself */
+	if (!s || !s->owner.set || s->owner.core == SESSION_OWNER_REMOTE)
+		return true;
+	*m = leader_reserve(l, s->owner.core, sizeof(**m));
+	return *m != NULL;
+}
+
+static void kick(struct leader *l, struct session *s, struct msg_session *m)
+{
+	if (m) {
+		*m = (struct msg_session){.h = {.kind = MSG_KICK,
+						.core = s->owner.core,
+						.conn = {s->owner.index, s->owner.generation}},
+					  .session = s->id};
+		leader_commit(l, s->owner.core, sizeof(*m));
+	}
+	s->owner.set = false;
+}
+
 bool leader_kick(struct leader *l, struct session *s)
 {
 	struct msg_session *m;
 
-	if (!s->owner.set)
-		return true;
-	if (s->owner.core == SESSION_OWNER_REMOTE) { /* the learner finds out by itself */
-		s->owner.set = false;
-		return true;
-	}
-	m = leader_reserve(l, s->owner.core, sizeof(*m));
-	if (!m)
+	if (!leader_kick_room(l, s, &m))
 		return false;
-	*m = (struct msg_session){.h = {.kind = MSG_KICK,
-					.core = s->owner.core,
-					.conn = {s->owner.index, s->owner.generation}},
-				  .session = s->id};
-	leader_commit(l, s->owner.core, sizeof(*m));
-	s->owner.set = false;
+	kick(l, s, m);
 	return true;
+}
+
+void leader_session_ended(struct leader *l, struct session *s, struct msg_session *m)
+{
+	if (!s)
+		return;
+	kick(l, s, m);
+	leader_session_gone(l, s);
 }
 
 void leader_reply_fill(struct msg_reply *m, const struct entry *e, uint64_t zxid, size_t body)
@@ -141,6 +158,15 @@ struct entry *leader_push(struct leader *l, const struct entry *e)
 
 /* ---- apply ------------------------------------------------------------------------------- */
 
+void leader_digest_seen(struct leader *l, uint64_t zxid, enum txn_digest digest)
+{
+	if (digest != TXN_DIGEST_WRONG)
+		return;
+	if (leader_get(&l->count.digest_mismatches) == 0)
+		leader_set(&l->count.digest_mismatch_zxid, zxid);
+	leader_inc(&l->count.digest_mismatches);
+}
+
 /* Into the tree, published, and out of the pending state. */
 static void apply(struct leader *l, const struct entry *e, struct txn_result *res)
 {
@@ -153,11 +179,7 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 	/* Prep has promised all of this; anything else is a broken tree or a broken prep. */
 	zk_assert(err == ZK_EOK && res->err == e->err && res->tree_fails == 0);
 	zk_assert(res->header.zxid == e->zxid && !(res->reply && res->reply->full));
-	if (res->digest == TXN_DIGEST_WRONG) {
-		if (leader_get(&l->count.digest_mismatches) == 0)
-			leader_set(&l->count.digest_mismatch_zxid, e->zxid);
-		leader_inc(&l->count.digest_mismatches);
-	}
+	leader_digest_seen(l, e->zxid, res->digest);
 	prep_applied(&l->prep, e->zxid, e->bytes_end, e->steps);
 	leader_set(&l->applied_zxid, e->zxid);
 	leader_inc(&l->count.commits);
@@ -213,24 +235,13 @@ static bool run_expiry(struct leader *l, const struct entry *e)
 {
 	struct session *s = session_find(&l->sessions, e->session);
 	struct txn_result res = {0};
-	struct msg_session *m = NULL;
+	struct msg_session *m;
 
 	/* Before the apply only the room; the kick belongs behind the transaction. */
-	if (s && s->owner.set && s->owner.core != SESSION_OWNER_REMOTE) {
-		m = leader_reserve(l, s->owner.core, sizeof(*m));
-		if (!m)
-			return false;
-	}
+	if (!leader_kick_room(l, s, &m))
+		return false;
 	apply(l, e, &res);
-	if (m) {
-		*m = (struct msg_session){.h = {.kind = MSG_KICK,
-						.core = s->owner.core,
-						.conn = {s->owner.index, s->owner.generation}},
-					  .session = s->id};
-		leader_commit(l, s->owner.core, sizeof(*m));
-	}
-	if (s)
-		leader_session_gone(l, s);
+	leader_session_ended(l, s, m);
 	return true;
 }
 

@@ -257,11 +257,7 @@ static void apply(struct leader *l, const struct txn_record *t, size_t n, struct
 	txn_apply_record(l->conf.tree, t, res);
 	/* Over the snapshot of a server that writes while it goes on, some fail. */
 	leader_set(&l->count.tree_fails, leader_get(&l->count.tree_fails) + res->tree_fails);
-	if (res->digest == TXN_DIGEST_WRONG) {
-		if (leader_get(&l->count.digest_mismatches) == 0)
-			leader_set(&l->count.digest_mismatch_zxid, t->header.zxid);
-		leader_inc(&l->count.digest_mismatches);
-	}
+	leader_digest_seen(l, t->header.zxid, res->digest);
 	leader_set(&l->applied_zxid, t->header.zxid);
 	leader_set(&l->prepared_zxid, t->header.zxid);
 	leader_inc(&l->count.commits);
@@ -348,23 +344,12 @@ static bool apply_created(struct leader *l, struct session *s, const struct txn_
 static bool apply_closed(struct leader *l, struct session *s, const struct txn_record *t, size_t n)
 {
 	struct txn_result res = {0};
-	struct msg_session *m = NULL;
+	struct msg_session *m;
 
-	if (s && s->owner.set) {
-		m = leader_reserve(l, s->owner.core, sizeof(*m));
-		if (!m)
-			return false;
-	}
+	if (!leader_kick_room(l, s, &m))
+		return false;
 	apply(l, t, n, &res);
-	if (m) {
-		*m = (struct msg_session){.h = {.kind = MSG_KICK,
-						.core = s->owner.core,
-						.conn = {s->owner.index, s->owner.generation}},
-					  .session = s->id};
-		leader_commit(l, s->owner.core, sizeof(*m));
-	}
-	if (s)
-		leader_session_gone(l, s);
+	leader_session_ended(l, s, m);
 	return true;
 }
 

@@ -226,26 +226,12 @@ void quorum_links_input(struct quorum *q)
 
 /* ---- dialling the leader ---- */
 
-static size_t address_text(const struct zab_members *m, const struct zab_address *a, char *out)
-{
-	struct jute_out text = jute_out_of(out, ADDRESS_MAX);
-	char digits[5];
-	unsigned n = 0;
-
-	jute_put_raw(&text, zab_host(m, a->host));
-	jute_put_u8(&text, ':');
-	for (unsigned port = a->port; port || !n; port /= 10)
-		digits[n++] = (char)('0' + port % 10);
-	while (n)
-		jute_put_u8(&text, (uint8_t)digits[--n]);
-	return text.full ? 0 : jute_out_len(&text);
-}
-
 /* @return false: there is no such address, or it cannot be tried. */
 static bool try_address(struct quorum *q, const struct zab_server *s, unsigned i)
 {
 	char text[ADDRESS_MAX];
-	size_t n = address_text(q->conf.zab.now, &s->address[i], text);
+	size_t n = zab_address_text(q->conf.zab.now, &s->address[i], s->address[i].port, text,
+				    sizeof(text));
 	struct quorum_conn *c;
 
 	c = n ? quorum_conn_take(q, QUORUM_PORT_LEARNERS, ZAB_LINK_LEADER) : NULL;

@@ -181,3 +181,19 @@ void zab_members_text(const struct zab_members *m, struct jute_out *out)
 	put_text(out, "version=");
 	put_number(out, m->version, 16);
 }
+
+size_t zab_address_text(const struct zab_members *m, const struct zab_address *a, uint16_t port,
+			char *out, size_t max)
+{
+	struct jute_out text = jute_out_of(out, max);
+	char digits[5];
+	unsigned n = 0;
+
+	jute_put_raw(&text, zab_host(m, a->host));
+	jute_put_u8(&text, ':');
+	for (unsigned left = port; left || !n; left /= 10)
+		digits[n++] = (char)('0' + left % 10);
+	while (n)
+		jute_put_u8(&text, (uint8_t)digits[--n]);
+	return text.full ? 0 : jute_out_len(&text);
+}

@@ -79,6 +79,11 @@ bool zab_members_quorum(const struct zab_members *m, uint64_t set);
  * (QuorumVerifier.equals())? */
 bool zab_members_equal(const struct zab_members *a, const struct zab_members *b);
 
+/** "host:port" of a server of @p m, where @p port is one of its ports, into @p out. @return its
+ * length; 0: longer than @p max. Any context. */
+size_t zab_address_text(const struct zab_members *m, const struct zab_address *a, uint16_t port,
+			char *out, size_t max);
+
 /** The characters of a host; borrowed from @p m. */
 static inline struct zk_span zab_host(const struct zab_members *m, struct zab_text t)
 {

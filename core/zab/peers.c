@@ -113,9 +113,6 @@ static size_t address_of(const struct peers *p, const struct peer_entry *e,
 	const struct zab_members *m = p->conf.now;
 	int at = zab_members_find(m, e->sid);
 	const struct zab_address *a;
-	struct jute_out text = jute_out_of(out, PEER_ADDRESS_MAX);
-	char digits[5];
-	unsigned n = 0;
 
 	if (at < 0 && p->conf.next) {
 		m = p->conf.next;
@@ -126,13 +123,7 @@ static size_t address_of(const struct peers *p, const struct peer_entry *e,
 		return e->address_n;
 	}
 	a = &m->server[at].address[0];
-	jute_put_raw(&text, zab_host(m, a->host));
-	jute_put_u8(&text, ':');
-	for (unsigned port = a->election_port; port || !n; port /= 10)
-		digits[n++] = (char)('0' + port % 10);
-	while (n)
-		jute_put_u8(&text, (uint8_t)digits[--n]);
-	return text.full ? 0 : jute_out_len(&text);
+	return zab_address_text(m, a, a->election_port, out, PEER_ADDRESS_MAX);
 }
 
 static void dial(struct peers *p, struct peer_entry *e)

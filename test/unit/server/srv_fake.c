@@ -470,6 +470,31 @@ void fake_role(struct fake *f, enum srv_role role)
 	down(f, &m, sizeof(m), (struct zk_span){NULL, 0});
 }
 
+struct fake *fake_serving(const struct fake_conf *conf, enum srv_role role)
+{
+	struct fake *f = fake_new(conf);
+
+	fake_role(f, role);
+	fake_settle(f);
+	return f;
+}
+
+char *fake_word(struct fake *f, const char *text)
+{
+	static char out[65536];
+	struct fake_conn *fc = fake_open(f);
+
+	assert_non_null(fc);
+	fake_send(fc, text, strlen(text));
+	fake_settle(f);
+	assert_true(fc->shut);
+	assert_true(fc->out_n < sizeof(out));
+	memcpy(out, fc->out, fc->out_n);
+	out[fc->out_n] = '\0';
+	fake_gone(fc);
+	return out;
+}
+
 void fake_roll(struct fake *f, uint64_t number)
 {
 	struct msg_roll *m = zk_ring_reserve(&f->down, sizeof(*m));

@@ -89,6 +89,11 @@ uint64_t fake_tx(struct fake *f, enum zk_op op, const char *path, const char *da
 uint64_t fake_tx_acl(struct fake *f, const char *path, const char *data, struct zk_span acl);
 /** Leader: the server is @p role from now on; not seen before the next round. */
 void fake_role(struct fake *f, enum srv_role role);
+/** A server that is @p role. */
+struct fake *fake_serving(const struct fake_conf *conf, enum srv_role role);
+/** What the four-letter word @p text gets; its connection is closed by then. Valid until the next
+ * one. */
+char *fake_word(struct fake *f, const char *text);
 /** Leader: work through what has come. @return messages. */
 unsigned fake_leader(struct fake *f);
 /** Leader: call the roll. */

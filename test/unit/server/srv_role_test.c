@@ -17,32 +17,6 @@ static const struct fake_conf ensemble = {.quorum = &view};
 
 static const char not_serving[] = "This ZooKeeper instance is not currently serving requests\n";
 
-static struct fake *serving(const struct fake_conf *conf, enum srv_role role)
-{
-	struct fake *f = fake_new(conf);
-
-	fake_role(f, role);
-	fake_settle(f);
-	return f;
-}
-
-/** What @p word gets; the connection is closed by then. */
-static char *word(struct fake *f, const char *text)
-{
-	static char out[65536];
-	struct fake_conn *fc = fake_open(f);
-
-	assert_non_null(fc);
-	fake_send(fc, text, strlen(text));
-	fake_settle(f);
-	assert_true(fc->shut);
-	assert_true(fc->out_n < sizeof(out));
-	memcpy(out, fc->out, fc->out_n);
-	out[fc->out_n] = '\0';
-	fake_gone(fc);
-	return out;
-}
-
 /** A ConnectRequest. @p readonly: 0, 1; -1: the request ends before it. */
 static struct fake_conn *hello(struct fake *f, int readonly, uint64_t session,
 			       const uint8_t *password)
@@ -92,15 +66,15 @@ static void words_while_looking(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		assert_string_equal(word(f, plain[i]), not_serving);
-	assert_string_equal(word(f, "ruok"), "imok");
-	assert_string_equal(word(f, "isro"), "null");
-	assert_string_equal(word(f, "gtmk"), "306");
-	assert_string_equal(word(f, "envi"), "Environment:\n");
-	assert_string_equal(word(f, "hash"),
+		assert_string_equal(fake_word(f, plain[i]), not_serving);
+	assert_string_equal(fake_word(f, "ruok"), "imok");
+	assert_string_equal(fake_word(f, "isro"), "null");
+	assert_string_equal(fake_word(f, "gtmk"), "306");
+	assert_string_equal(fake_word(f, "envi"), "Environment:\n");
+	assert_string_equal(fake_word(f, "hash"),
 			    "This ZooKeeper instance is not currently serving requests");
 	f->shared.four_letter_words = srv_words_parse(NULL);
-	assert_string_equal(word(f, "ruok"),
+	assert_string_equal(fake_word(f, "ruok"),
 			    "ruok is not executed because it is not in the whitelist.\n");
 	fake_free(f);
 }
@@ -126,7 +100,7 @@ static void loses_role(void **state)
 {
 	struct fake_conf conf = {.quorum = &view,
 				 .limit = {.large_bytes = 100, .large_max_bytes = 1 << 20}};
-	struct fake *f = serving(&conf, ROLE_LEADING);
+	struct fake *f = fake_serving(&conf, ROLE_LEADING);
 	struct fake_conn *idle = fake_session(f), *busy = fake_session(f), *opening, *fresh;
 
 	(void)state;
@@ -168,7 +142,7 @@ static void loses_role(void **state)
 /* answers of before may lie on the ring behind the word of the next role */
 static void late_answers(void **state)
 {
-	struct fake *f = serving(&ensemble, ROLE_LEADING);
+	struct fake *f = fake_serving(&ensemble, ROLE_LEADING);
 	struct fake_conn *busy = fake_session(f), *opening;
 	struct msg_reply r = {.h = {.kind = MSG_REPLY}, .xid = 1, .op = ZK_OP_CREATE};
 	struct msg_session o = {.h = {.kind = MSG_SESSION_OPENED}, .session = 77, .timeout_ms = 9};
@@ -213,7 +187,7 @@ static void late_answers(void **state)
 /* output that the client does not read is not waited for */
 static void unread_output(void **state)
 {
-	struct fake *f = serving(&ensemble, ROLE_OBSERVING);
+	struct fake *f = fake_serving(&ensemble, ROLE_OBSERVING);
 	struct fake_conn *fc = fake_session(f);
 
 	(void)state;
@@ -235,7 +209,7 @@ static void unread_output(void **state)
 /* a word that waits for the other cores goes through */
 static void word_under_way(void **state)
 {
-	struct fake *f = serving(&ensemble, ROLE_FOLLOWING);
+	struct fake *f = fake_serving(&ensemble, ROLE_FOLLOWING);
 	struct fake_conn *fc = fake_open(f);
 
 	(void)state;
@@ -308,7 +282,7 @@ static const struct srv_io many_io = {many_peek,  many_zero, many_read_done, man
 static void in_slices(void **state)
 {
 	struct fake_conf conf = {.quorum = &view, .io = &many_io, .conns_max = MANY};
-	struct fake *f = serving(&conf, ROLE_LEADING);
+	struct fake *f = fake_serving(&conf, ROLE_LEADING);
 	static struct srv_conn *c[MANY];
 	unsigned ended = 0, rounds = 0;
 
@@ -410,7 +384,7 @@ static void readonly_session(void **state)
 /* corner case 119: without local sessions the answer is no ConnectResponse */
 static void readonly_without_local_sessions(void **state)
 {
-	struct fake *f = serving(&ensemble, ROLE_READONLY);
+	struct fake *f = fake_serving(&ensemble, ROLE_READONLY);
 	struct fake_conn *fc = hello(f, 1, 0, NULL);
 
 	(void)state;
@@ -428,7 +402,7 @@ static void readonly_without_local_sessions(void **state)
 /* it is known again by its password; the ensemble's are not touched */
 static void readonly_reconnect(void **state)
 {
-	struct fake *f = serving(&local, ROLE_LEADING);
+	struct fake *f = fake_serving(&local, ROLE_LEADING);
 	struct fake_conn *fc = hello(f, 1, 0, NULL);
 	uint64_t global = zk_get64(fc->out + 12), session;
 	uint8_t password[16], local_password[16];
@@ -472,7 +446,7 @@ static void readonly_reconnect(void **state)
 /* two sessions of one core differ, and none is another core's */
 static void readonly_ids(void **state)
 {
-	struct fake *f = serving(&local, ROLE_READONLY);
+	struct fake *f = fake_serving(&local, ROLE_READONLY);
 	struct fake_conn *a = hello(f, 1, 0, NULL), *b = hello(f, 1, 0, NULL);
 
 	(void)state;
@@ -482,19 +456,19 @@ static void readonly_ids(void **state)
 
 static void readonly_words(void **state)
 {
-	struct fake *f = serving(&local, ROLE_READONLY);
+	struct fake *f = fake_serving(&local, ROLE_READONLY);
 	const char *text;
 
 	(void)state;
-	assert_string_equal(word(f, "isro"), "ro");
-	text = word(f, "srvr");
+	assert_string_equal(fake_word(f, "isro"), "ro");
+	text = fake_word(f, "srvr");
 	assert_non_null(strstr(text, " UTC\nREAD-ONLY mode; serving only read-only clients\n"
 				     "Latency min/avg/max: "));
 	assert_non_null(strstr(text, "\nMode: read-only\n"));
-	text = word(f, "stat");
+	text = fake_word(f, "stat");
 	assert_non_null(strstr(text, "READ-ONLY mode; serving only read-only clients\nClients:\n"));
 	(void)hello(f, 1, 0, NULL);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_non_null(strstr(text, "zk_server_state\tread-only\n"));
 	assert_non_null(strstr(text, "zk_local_sessions\t1\n"));
 	fake_free(f);

@@ -42,29 +42,8 @@ static int setup(void **state)
 
 static struct fake *serving(const struct fake_conf *conf, int64_t sid, enum srv_role role)
 {
-	struct fake *f = fake_new(conf);
-
 	view.sid = sid;
-	fake_role(f, role);
-	fake_settle(f);
-	return f;
-}
-
-/** What @p word gets; the connection is closed by then. */
-static char *word(struct fake *f, const char *text)
-{
-	static char out[65536];
-	struct fake_conn *fc = fake_open(f);
-
-	assert_non_null(fc);
-	fake_send(fc, text, strlen(text));
-	fake_settle(f);
-	assert_true(fc->shut);
-	assert_true(fc->out_n < sizeof(out));
-	memcpy(out, fc->out, fc->out_n);
-	out[fc->out_n] = '\0';
-	fake_gone(fc);
-	return out;
+	return fake_serving(conf, role);
 }
 
 static bool ends(const char *text, const char *with)
@@ -86,19 +65,19 @@ static void srvr(void **state)
 	struct fake *f = serving(&ensemble, 3, ROLE_LEADING);
 
 	(void)state;
-	assert_true(ends(word(f, "srvr"), "Zxid: 0x0\nMode: leader\nNode count: 5\n"
-					  "Proposal sizes last/min/max: -1/-1/-1\n"));
+	assert_true(ends(fake_word(f, "srvr"), "Zxid: 0x0\nMode: leader\nNode count: 5\n"
+					       "Proposal sizes last/min/max: -1/-1/-1\n"));
 	view.proposals = 4;
 	view.proposal_last_bytes = 87;
 	view.proposal_min_bytes = 48;
 	view.proposal_max_bytes = 91;
-	assert_true(ends(word(f, "stat"), "Mode: leader\nNode count: 5\n"
-					  "Proposal sizes last/min/max: 87/48/91\n"));
+	assert_true(ends(fake_word(f, "stat"), "Mode: leader\nNode count: 5\n"
+					       "Proposal sizes last/min/max: 87/48/91\n"));
 	fake_role(f, ROLE_FOLLOWING);
-	assert_true(ends(word(f, "srvr"), "Mode: follower\nNode count: 5\n"));
+	assert_true(ends(fake_word(f, "srvr"), "Mode: follower\nNode count: 5\n"));
 	fake_role(f, ROLE_OBSERVING);
-	assert_true(ends(word(f, "srvr"), "Mode: observer\nNode count: 5\n"));
-	assert_string_equal(word(f, "isro"), "rw");
+	assert_true(ends(fake_word(f, "srvr"), "Mode: observer\nNode count: 5\n"));
+	assert_string_equal(fake_word(f, "isro"), "rw");
 	view.proposals = 0;
 	fake_free(f);
 }
@@ -111,11 +90,11 @@ static void restarts(void **state)
 	(void)state;
 	(void)fake_session(f);
 	fake_advance(f, 5000);
-	assert_non_null(strstr(word(f, "srvr"), "\nReceived: 2\nSent: 1\n"));
-	assert_true(has(word(f, "mntr"), "zk_uptime\t5000\n"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "\nReceived: 2\nSent: 1\n"));
+	assert_true(has(fake_word(f, "mntr"), "zk_uptime\t5000\n"));
 	fake_role(f, ROLE_FOLLOWING);
-	assert_non_null(strstr(word(f, "srvr"), "\nReceived: 1\nSent: 0\n"));
-	assert_true(has(word(f, "mntr"), "zk_uptime\t0\n"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "\nReceived: 1\nSent: 0\n"));
+	assert_true(has(fake_word(f, "mntr"), "zk_uptime\t0\n"));
 	fake_free(f);
 }
 
@@ -123,7 +102,7 @@ static void conf(void **state)
 {
 	static const char limits[] = "initLimit=10\nsyncLimit=5\nelectionAlg=3\n";
 	struct fake *f = serving(&ensemble, 3, ROLE_FOLLOWING);
-	const char *text = word(f, "conf");
+	const char *text = fake_word(f, "conf");
 	char want[1024];
 
 	(void)state;
@@ -138,9 +117,9 @@ static void conf(void **state)
 		 "serverId=4\n%selectionPort=3888\nquorumPort=2888|2889\npeerType=1\n"
 		 "membership: \n%s",
 		 limits, config);
-	assert_true(ends(word(f, "conf"), want));
+	assert_true(ends(fake_word(f, "conf"), want));
 	fake_role(f, ROLE_READONLY);
-	assert_true(ends(word(f, "conf"), "quorumPort=2888|2889\npeerType=1\n"));
+	assert_true(ends(fake_word(f, "conf"), "quorumPort=2888|2889\npeerType=1\n"));
 	fake_free(f);
 }
 
@@ -169,7 +148,7 @@ static void mntr(void **state)
 	view.truncs = 1;
 	view.snaps = 4;
 	view.leader = 3;
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_non_null(strstr(text, "UTC\nzk_server_state\tleader\n"
 				     "zk_peer_state\tleading - broadcast\n"));
 	for (size_t i = 0; i < sizeof(leading) / sizeof(leading[0]); i++)
@@ -181,7 +160,7 @@ static void mntr(void **state)
 	assert_null(strstr(strstr(text, "zk_snap_count") + 1, "zk_snap_count"));
 	assert_false(has(text, "zk_observer_master_id"));
 	fake_role(f, ROLE_FOLLOWING);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_non_null(strstr(text, "zk_server_state\tfollower\n"
 				     "zk_peer_state\tfollowing - broadcast\n"));
 	for (size_t i = 0; i < sizeof(leading) / sizeof(leading[0]); i++)
@@ -189,19 +168,19 @@ static void mntr(void **state)
 	assert_true(has(text, "zk_synced_observers\t0\n"));
 	assert_true(has(text, "zk_quorum_size\t3\n"));
 	fake_role(f, ROLE_OBSERVING);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_non_null(strstr(text, "zk_server_state\tobserver\n"
 				     "zk_peer_state\tobserving - broadcast\n"
 				     "zk_observer_master_id\t3\n"));
 	assert_null(strstr(text, "zk_synced_observers"));
 	fake_role(f, ROLE_READONLY);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_non_null(strstr(text, "zk_server_state\tread-only\n"));
 	assert_null(strstr(text, "zk_peer_state"));
 	assert_null(strstr(text, "zk_quorum_size"));
 	fake_free(f);
 	f = fake_new(NULL);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_true(has(text, "zk_looking_count\t0\n"));
 	assert_null(strstr(text, "zk_quorum_"));
 	fake_free(f);
