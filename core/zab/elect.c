@@ -277,7 +277,9 @@ bool elect_receive(struct elect *e, int64_t from, const struct zab_notification 
 	if (from == e->suspect)
 		e->suspects = false;
 	if (!voter(e, from)) {
-		answer(e, from, &e->current, e->round);
+		/* Not the vote that was given up, as Apache says while it looks: two of these, and
+		 * an observer elects the dead leader again and dials it until initLimit. */
+		answer(e, from, e->state == ZAB_LOOKING ? &e->proposal : &e->current, e->round);
 		return false;
 	}
 	if (e->state != ZAB_LOOKING) {

@@ -373,6 +373,33 @@ static void observers_follow_and_do_not_count(void **state)
 	assert_int_equal(w.peer[4].e.state, ZAB_OBSERVING);
 }
 
+/* A leader has died silently and its followers look for another one. What they tell an observer
+ * meanwhile must not be enough to elect the dead one once more: it would dial it until initLimit. */
+static void no_votes_for_who_was_given_up(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make(&w, "server.1=a:2:3\nserver.2=b:2:3\nserver.3=c:2:3\nserver.4=d:2:3:observer\n", 9);
+	for (int i = 1; i <= 4; i++)
+		boot(&w, i);
+	run(&w, w.now_ns + 70000 * ms);
+	assert_int_equal(leader_of(&w, 9), 3);
+	assert_int_equal(w.peer[4].e.state, ZAB_OBSERVING);
+	w.peer[3].up = false;
+	w.cut[1][2] = w.cut[2][1] = true; /* no election before the observer has asked */
+	for (int i = 1; i <= 4; i++)
+		if (i != 3)
+			elect_start(&w.peer[i].e, 0, 0, w.now_ns);
+	run(&w, w.now_ns + 3000 * ms);
+	assert_int_equal(w.peer[4].e.state, ZAB_LOOKING);
+	w.cut[1][2] = w.cut[2][1] = false;
+	run(&w, w.now_ns + 70000 * ms);
+	assert_int_equal(w.peer[2].e.state, ZAB_LEADING);
+	assert_int_equal(w.peer[4].e.state, ZAB_OBSERVING);
+	assert_int_equal(w.peer[4].e.current.leader, 2);
+}
+
 static void without_weight_never_leads(void **state)
 {
 	struct world w;
@@ -461,6 +488,7 @@ int main(void)
 		cmocka_unit_test(leader_must_say_so),
 		cmocka_unit_test(minority_finds_nobody),
 		cmocka_unit_test(observers_follow_and_do_not_count),
+		cmocka_unit_test(no_votes_for_who_was_given_up),
 		cmocka_unit_test(without_weight_never_leads),
 		cmocka_unit_test(strangers_are_answered_and_not_counted),
 		cmocka_unit_test(many_worlds),
