@@ -56,6 +56,8 @@ static void role_end(struct leader *l)
 
 static void role_take(struct leader *l, enum srv_role role, uint64_t epoch)
 {
+	uint64_t first;
+
 	if (role == l->role.now && epoch == l->role.epoch)
 		return;
 	role_end(l);
@@ -64,7 +66,8 @@ static void role_take(struct leader *l, enum srv_role role, uint64_t epoch)
 	l->role.term++;
 	l->role.behind = true;
 	if (role == ROLE_LEADING) {
-		l->last_zxid = epoch << 32;
+		first = l->conf.quorum->next_zxid(l->conf.quorum->ctx);
+		l->last_zxid = first ? first - 1 : epoch << 32;
 		leader_set(&l->prepared_zxid, l->last_zxid);
 	}
 	l->role.untold = (uint32_t)((UINT64_C(1) << l->conf.cores) - 1);

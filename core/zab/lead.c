@@ -203,6 +203,7 @@ static void begin_serving(struct zab *z)
 	e = zab_emit(z, ZAB_DO_SERVE);
 	e->epoch = z->epoch;
 	e->zxid = z->proposed;
+	z->proposed |= z->conf.initial_counter;
 }
 
 void zab_lead_epoch_written(struct zab *z, enum zab_file file)

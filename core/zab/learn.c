@@ -175,13 +175,16 @@ void zab_learn_rebuilt(struct zab *z, bool ok)
 		zab_lose_role(z);
 }
 
-/* Nothing was left out: every zxid of an epoch is used, from 1 on
- * (Learner.enforceContinuousProposal(), which does not look at the first one of an epoch). */
-static bool follows(uint64_t last, uint64_t zxid)
+/* Nothing was left out: every zxid of an epoch is used, from the first one on
+ * (Learner.enforceContinuousProposal(), which does not look at that one). */
+static bool follows(const struct zab *z, uint64_t last, uint64_t zxid)
 {
+	uint64_t counter = zxid & UINT32_MAX;
+
 	if (zab_epoch_of(zxid) == zab_epoch_of(last))
 		return zxid == last + 1;
-	return zab_epoch_of(zxid) > zab_epoch_of(last) && (zxid & UINT32_MAX) == 1;
+	return zab_epoch_of(zxid) > zab_epoch_of(last) &&
+	       (counter == 1 || counter == z->conf.initial_counter + UINT64_C(1));
 }
 
 /* Log a transaction. @return false: the role is lost. */
@@ -192,7 +195,7 @@ static bool take(struct zab *z, const struct zab_packet *p)
 	/* After a snapshot the leader may begin with some that it holds already. */
 	if (p->zxid <= last && z->phase == ZAB_PHASE_CATCH_UP && !z->previous)
 		return true;
-	if (!p->data.n || !follows(last, p->zxid) ||
+	if (!p->data.n || !follows(z, last, p->zxid) ||
 	    history_append(&z->history, p->zxid, p->data, z->now_ns) != ZK_EOK) {
 		give_up(z);
 		return false;

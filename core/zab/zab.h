@@ -43,6 +43,7 @@ struct zab_conf {
 	uint32_t history_entries; /* power of two */
 	size_t history_bytes;     /* at least four times data_max */
 	uint32_t data_max;        /* of one packet */
+	uint32_t initial_counter; /* an epoch's transactions begin behind it: to test its end */
 };
 
 enum zab_file { ZAB_ACCEPTED_EPOCH, ZAB_CURRENT_EPOCH };

@@ -121,7 +121,8 @@ static void print_quorum(const struct config_quorum *q, FILE *out)
 	else
 		fprintf(out, "snapshotSizeFactor=%d.%06d\n", q->snap_factor_ppm / 1000000,
 			q->snap_factor_ppm % 1000000);
-	fprintf(out, "readonlymode.enabled=%s\n", truth(q->read_only));
+	fprintf(out, "readonlymode.enabled=%s\ntestingonly.initialZxid=%u\n", truth(q->read_only),
+		q->initial_zxid);
 	print_peer(q, out);
 }
 

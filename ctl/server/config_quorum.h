@@ -35,6 +35,7 @@ struct config_quorum {
 	uint32_t commit_log_count;
 	uint64_t history_bytes;  /* transactions kept for learners, and those under way */
 	int32_t snap_factor_ppm; /* snapshotSizeFactor in millionths; negative: never from files */
+	uint32_t initial_zxid;   /* testingonly.initialZxid: counter before a leader's first */
 	bool observer_wanted;    /* peerType */
 	bool standalone_ok;      /* standaloneEnabled */
 	bool many_addresses;     /* multiAddress.enabled */

@@ -185,6 +185,7 @@ static void zab_conf_of(const struct config *c, struct zab_conf *z)
 		.history_entries = history_entries(c),
 		.history_bytes = q->history_bytes < least ? least : q->history_bytes,
 		.data_max = recovery_length_max(c),
+		.initial_counter = q->initial_zxid,
 	};
 }
 

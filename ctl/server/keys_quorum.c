@@ -144,6 +144,7 @@ static const struct key property_keys[] = {
 	KEY("snapshotSizeFactor", set_snap_factor),
 	KEY("forceSnapshotSync", key_refuse_true),
 	KEYF("readonlymode.enabled", key_java_bool, quorum.read_only),
+	KEYN("testingonly.initialZxid", key_java_u32, quorum.initial_zxid, 0, UINT32_MAX - 1),
 };
 
 const struct key *config_quorum_key(const char *name, bool property)

@@ -18,36 +18,29 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from lab import Failed, Lab
-from judge import Judge, tampered
-from recorder import KEYS, Recorder, unpadded
-from crowd import Site, wrong
+from history import History
+from crowd import wrong
 from steps import leave, run
-import zkwire as zk
 from faultfs import FaultFs
-from model import seeded
-from tree import pipelined
 
 NAMES = ("kill", "stop", "cut", "loss", "disk")
 STOP_S = 3.0
 SLOW_MS = 60
 
 
-class Faults:
+class Faults(History):
     def __init__(self, args):
-        self.args = args
-        self.rng = seeded(args.seed, "faults")
-        self.lab = Lab(args.directory, args.kinds.split(","))
         # Apache 3.8.0 comes out of some of this with a state that is not the leader's and says so:
         # the judge is to find it by itself.
-        self.digests = "apache" not in args.kinds
+        super().__init__(Lab(args.directory, args.kinds.split(",")), args.seed,
+                         "apache" not in args.kinds, every_s=args.every_ms / 1000, size=args.size)
+        self.args = args
         self.names = args.faults.split(",")
         # File systems that can be told to be slow, of one server; of all to be chased.
         self.disks = []
         for m in self.lab.members if args.chase else self.lab.members[:"disk" in self.names]:
             self.disks.append(FaultFs(os.path.dirname(m.data)))
             m.data = self.disks[-1].data
-        self.recorder = Recorder(self.lab, lambda *more: seeded(args.seed, *more),
-                                 every_s=args.every_ms / 1000, size=args.size)
         self.undo = []          # (when, what)
         self.counts = dict.fromkeys(NAMES, 0)
 
@@ -165,62 +158,6 @@ class Faults:
                     wrong(time.monotonic() > limit, "%s does not serve for 60 s", member)
                     self.check_alive()
         return self.said()
-
-    # ---- the end
-    def heal(self):
-        for m in self.lab.members:
-            if not m.alive():
-                m.spawn()
-        began = time.monotonic()
-        modes = lambda: all(m.mode(0.2) for m in self.lab.members)
-        self.recorder.run(40, modes)
-        leader = self.lab.settled(seconds=10)
-        took = time.monotonic() - began
-        before = self.recorder.acknowledged()
-        self.recorder.run(2.0)
-        wrong(self.recorder.acknowledged() == before, "nothing is acknowledged after the faults")
-        self.recorder.finish()
-        return "%s leads %.1f s after the last fault" % (leader, took)
-
-    def trees(self):
-        return "%d nodes are the same" % Site(self.lab, 0, 0, self.digests).trees()
-
-    def final(self):
-        """What is there in the end, as the judge takes it."""
-        out = {}
-        with zk.Conn(host=self.lab.settled().address, session_ms=30000) as conn:
-            wrong(conn.call(zk.SYNC, zk.buf("/")).err, "sync")
-            for key in ["/r/%d" % i for i in range(KEYS)]:
-                body = conn.call(zk.GET_DATA, zk.watched(key)).body
-                value, stat = unpadded(body.buf()), body.stat()
-                out[key] = (value, stat.version, stat.mzxid)
-            for p in self.recorder.probers:
-                key = "/a/" + p.name
-                names = conn.call(zk.GET_CHILDREN, zk.watched(key)).body.strings()
-                out[key] = {}
-                for name, got in zip(names, pipelined(conn, zk.GET_DATA, [
-                        zk.watched(key + "/" + n) for n in names])):
-                    value = unpadded(got.body.buf())
-                    out[key][int(name[-10:])] = (value, got.body.stat().czxid)
-            for name, session in self.recorder.owners().items():
-                got = conn.call(zk.GET_DATA, zk.watched("/e/" + name))
-                if got.err:
-                    continue    # its session may have ended meanwhile
-                got.body.buf()
-                owner = got.body.stat().owner
-                wrong(owner != session, "/e/%s belongs to %x, not to %x", name, owner, session)
-            conn.close()
-        return out
-
-    def judge(self):
-        final = self.final()
-        found = self.recorder.complaints + Judge(self.recorder.ops, final).run()
-        wrong(found, "%d violations:\n    %s", len(found), "\n    ".join(found[:20]))
-        missed = [name for name, ops, end in tampered(self.recorder.ops, final, self.rng)
-                  if not Judge(ops, end).run()]
-        wrong(missed, "the judge does not see: %s", missed)
-        answered = [op for op in self.recorder.ops if op.resp is not None]
-        return "%d answers to %d requests, 0 violations" % (len(answered), len(self.recorder.ops))
 
 
 def main():

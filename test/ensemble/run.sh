@@ -16,6 +16,7 @@
 #   many     seven servers; two dead of five
 #   badinput strangers at the quorum and election ports
 #   full     the disk of a log fills up, the leader's and a follower's
+#   rollover the counter of epochs comes to its end, under each kind of leader
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -111,6 +112,12 @@ run_badinput() {
 	local k=${kinds:-zokor,zokor,zokor}
 	case_of "badinput $k" 180 badinput.py --kinds "$k" --seed "$seed"
 }
+run_rollover() {
+	local k sets=${kinds:-"zokor,zokor,zokor zokor,zokor,apache apache,apache,zokor"}
+	for k in $sets; do
+		case_of "rollover $k" 400 rollover.py --kinds "$k" --seed "$seed"
+	done
+}
 run_full() {
 	case_of full 120 full.py --seed "$seed"
 }
@@ -136,7 +143,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling many badinput full faults chase)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling rollover many badinput full faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }

@@ -156,7 +156,8 @@ static void keys(void **state)
 	     "fastleader.minNotificationInterval=50\nreadonlymode.enabled=true\n"
 	     "zookeeper.fastleader.maxNotificationInterval=5000\nsnapshotSizeFactor=0.5\n"
 	     "zab.settleMs=20\nzab.settleFastMs=0\nzab.heartbeatMs=0\nzab.heartbeatTimeoutMs=90\n"
-	     "electionPortBindRetry=3\nreconfigEnabled=true\nsyncEnabled=false\n");
+	     "electionPortBindRetry=3\nreconfigEnabled=true\nsyncEnabled=false\n"
+	     "testingonly.initialZxid=4294967294\n");
 	assert_int_equal(q->connect_limit, 3);
 	assert_int_equal(q->cnx_timeout_ms, 700);
 	assert_int_equal(q->hello_timeout_ms, 800);
@@ -169,6 +170,7 @@ static void keys(void **state)
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 500000);
 	assert_true(q->read_only);
+	assert_int_equal(q->initial_zxid, UINT32_MAX - 1);
 	good(THREE "commitLogCount=4000\nsnapshotSizeFactor=-0.1\nquorumCnxnTimeoutMs=-1\n");
 	assert_int_equal(q->commit_log_count, 4000);
 	assert_int_equal(q->snap_factor_ppm, -1);

@@ -936,6 +936,45 @@ static void epoch_used_up(void **state)
 	done();
 }
 
+/* testingonly.initialZxid: where an epoch begins, near its end. */
+static void epoch_begins_near_its_end(void **state)
+{
+	(void)state;
+	lead(epoch1 + 9, false);
+	f.z.conf.initial_counter = UINT32_MAX - 2;
+	ackepoch(0, epoch1 + 9);
+	written(ZAB_CURRENT_EPOCH);
+	packet(0, ZAB_ACK, epoch2, NULL);
+	assert_int_equal(effect(ZAB_DO_SERVE, 0)->zxid, epoch2);
+	propose(epoch2 + UINT32_MAX - 1);
+	propose(epoch2 + UINT32_MAX);
+	assert_int_equal(zab_next_zxid(&f.z), 0);
+	durable(epoch2 + UINT32_MAX);
+	packet(0, ZAB_ACK, epoch2 + UINT32_MAX, NULL);
+	assert_int_equal(effect(ZAB_DO_COMMIT, 0)->zxid, epoch2 + UINT32_MAX);
+	assert_non_null(effect(ZAB_DO_LOOK, 0));
+	done();
+}
+
+/* ... which a learner takes when it is told so, and nothing behind that. */
+static void learner_near_the_end(void **state)
+{
+	static const uint32_t first[] = {1, 100, 2, 99, 101};
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		follow(epoch1 + 9);
+		f.z.conf.initial_counter = 99;
+		packet(ZAB_LINK_LEADER, ZAB_NEWLEADER, epoch2, "version=0");
+		written(ZAB_CURRENT_EPOCH);
+		packet(ZAB_LINK_LEADER, ZAB_UPTODATE, UINT64_MAX, NULL);
+		packet(ZAB_LINK_LEADER, ZAB_PROPOSAL, epoch2 + first[i], "transaction");
+		assert_int_equal(effect(ZAB_DO_LOG, 0) != NULL, i < 2);
+		assert_int_equal(f.z.role, i < 2 ? ZAB_FOLLOWING : ZAB_LOOKING);
+		done();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -967,6 +1006,8 @@ int main(void)
 		cmocka_unit_test(dial_into_the_void),
 		cmocka_unit_test(leader_does_not_answer),
 		cmocka_unit_test(epoch_used_up),
+		cmocka_unit_test(epoch_begins_near_its_end),
+		cmocka_unit_test(learner_near_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
