@@ -107,16 +107,16 @@ class Site:
             "%s at %s, %d under way" % (c.name, self.at[c], len(c.sent)) for c in late))
 
     # ---- what all servers have
-    def all_of(self, member):
-        """Its tree, after a sync. Now and then an Apache 3.8.0 leaves pipelined reads unanswered
-        until the session expires, also among its own: that one is asked again."""
+    def asked(self, member, read):
+        """What read(connection) gives after a sync. Now and then an Apache 3.8.0 leaves pipelined
+        reads unanswered until the session expires, also among its own: that one is asked again."""
         for again in (2, 1, 0) if member.kind == "apache" else (0,):
             try:
                 with self.conn(member, session_ms=4000) as conn:
                     wrong(conn.call(zk.SYNC, zk.buf("/")).err, "sync at %s", member)
-                    nodes = everything(conn)
+                    got = read(conn)
                     conn.close()
-                    return nodes
+                    return got
             except zk.Closed:
                 if not again:
                     raise
@@ -127,7 +127,7 @@ class Site:
         members = members or [m for m, mode in self.lab.roles().items() if mode]
         first = None
         for member in members:
-            nodes = self.all_of(member)
+            nodes = self.asked(member, everything)
             nodes[CONFIG] = of_config(nodes[CONFIG])
             if first is None:
                 first, whose = nodes, member
@@ -153,10 +153,7 @@ class Site:
         """After rest(): all that was acknowledged is there, on every one of these servers.
         same False: others write meanwhile, only the leader is asked."""
         size = self.trees(members) if same else 0
-        with self.conn(self.lab.settled(members)) as conn:
-            wrong(conn.call(zk.SYNC, zk.buf("/")).err, "sync")
-            tree = Tree(conn, ["/c", "/shared"])
-            conn.close()
+        tree = self.asked(self.lab.settled(members), lambda conn: Tree(conn, ["/c", "/shared"]))
         for client in self.clients:
             self.unknown += len(client.sent)
             self.survived += client.resolve(tree)
