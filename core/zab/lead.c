@@ -76,7 +76,7 @@ void zab_lead_begin(struct zab *z)
 /* Is it certain that the learner on @p l is there? */
 static bool alive(const struct zab *z, const struct zab_link *l)
 {
-	uint64_t silence = l->beats ? l->beat.timeout_ms * zab_ms_ns : zab_limit_ns(z, 1);
+	uint64_t silence = l->beats ? zab_silence_ns(z, l) : zab_limit_ns(z, 1);
 
 	return l->state == ZAB_LINK_ACTIVE && z->now_ns - l->heard_ns <= silence;
 }
@@ -390,7 +390,7 @@ static bool followed(const struct zab *z)
 
 	for (uint32_t i = 0; i < ZAB_LINKS_MAX; i++) {
 		const struct zab_link *l = &z->link[i];
-		uint64_t silence = l->beats ? l->beat.timeout_ms * zab_ms_ns : sync;
+		uint64_t silence = l->beats ? zab_silence_ns(z, l) : sync;
 
 		if (l->state >= ZAB_LINK_ACKED && z->now_ns - l->heard_ns <= silence)
 			set |= place_of(l);

@@ -13,10 +13,11 @@ static void set_deadline(struct zab *z, uint32_t ticks)
  * follows, the agreed heartbeat counts. */
 void zab_learn_heard(struct zab *z)
 {
-	const struct zab_link *l = &z->link[ZAB_LINK_LEADER];
+	struct zab_link *l = &z->link[ZAB_LINK_LEADER];
 
+	l->heard_ns = z->now_ns;
 	if (z->phase == ZAB_PHASE_FOLLOWING && l->beat.every_ms)
-		z->deadline_ns = z->now_ns + l->beat.timeout_ms * zab_ms_ns;
+		z->deadline_ns = z->now_ns + zab_silence_ns(z, l);
 	else
 		set_deadline(z, z->phase >= ZAB_PHASE_PROMISED ? z->conf.sync_limit
 							       : z->conf.init_limit);

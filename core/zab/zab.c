@@ -223,6 +223,31 @@ void zab_delivered(struct zab *z)
 	z->delivered = true;
 }
 
+enum { LULL_FADES_MS = 1000, LULL_FADES_BY = 8 };
+
+/* Something has come from a peer. */
+static void note_lull(struct zab *z, struct zab_link *l)
+{
+	bool agreed = z->role == ZAB_LEADING
+			      ? l->beats
+			      : z->phase == ZAB_PHASE_FOLLOWING && l->beat.every_ms != 0;
+	uint64_t lull = z->now_ns - l->heard_ns, most = 2 * l->beat.timeout_ms * zab_ms_ns;
+
+	l->heard_ns = z->now_ns;
+	if (lull > most)
+		lull = most;
+	if (agreed && lull > z->lull_ns)
+		z->lull_ns = lull;
+}
+
+static void fade_lull(struct zab *z)
+{
+	if (z->now_ns < z->fade_ns)
+		return;
+	z->fade_ns = z->now_ns + LULL_FADES_MS * zab_ms_ns;
+	z->lull_ns -= z->lull_ns / LULL_FADES_BY;
+}
+
 /* A process that was stopped has heard nobody, and is to blame for that itself: everybody gets the
  * whole time once more. */
 static void forgive(struct zab *z)
@@ -242,6 +267,7 @@ void zab_tick(struct zab *z, uint64_t now_ns)
 {
 	enter(z, now_ns);
 	forgive(z);
+	fade_lull(z);
 	if (z->role == ZAB_LEADING)
 		zab_lead_tick(z);
 	else if (z->role != ZAB_LOOKING)
@@ -316,7 +342,7 @@ void zab_link_heard(struct zab *z, uint32_t link, uint64_t now_ns)
 	enter(z, now_ns);
 	if (z->link[link].state == ZAB_LINK_NONE)
 		return;
-	z->link[link].heard_ns = now_ns;
+	note_lull(z, &z->link[link]);
 	if (z->role != ZAB_LEADING)
 		zab_learn_heard(z);
 	leave(z);
@@ -349,7 +375,7 @@ void zab_packet(struct zab *z, uint32_t link, const struct zab_packet *p, uint64
 	enter(z, now_ns);
 	if (z->link[link].state == ZAB_LINK_NONE) /* closed in between */
 		return;
-	z->link[link].heard_ns = now_ns;
+	note_lull(z, &z->link[link]);
 	if (z->role == ZAB_LEADING)
 		zab_lead_packet(z, link, p);
 	else

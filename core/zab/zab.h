@@ -173,6 +173,8 @@ struct zab {
 	bool begun;  /* the first event has come */
 	uint64_t now_ns, deadline_ns, tick_ns, ping_ns;
 	uint64_t beat_ns; /* next heartbeat, UINT64_MAX = none */
+	uint64_t lull_ns; /* the longest silence lately of a peer with heartbeats that lives */
+	uint64_t fade_ns; /* when that counts for less */
 	uint64_t accepted_epoch, current_epoch, epoch;
 	uint64_t seen_epoch;             /* leader: highest one that a voter has promised */
 	uint64_t writing_epoch;          /* on its way to either file */

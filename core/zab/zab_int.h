@@ -57,6 +57,16 @@ static inline struct zab_beat zab_beat_agree(struct zab_beat a, struct zab_beat 
 				 a.timeout_ms > b.timeout_ms ? a.timeout_ms : b.timeout_ms};
 }
 
+/** How long the peer on @p l may be silent, by the agreed heartbeat: twice as long as some that
+ * live were lately, for on machines with too little time for everybody they are. Bound: four times
+ * the agreed time-out (note_lull()). */
+static inline uint64_t zab_silence_ns(const struct zab *z, const struct zab_link *l)
+{
+	uint64_t agreed = l->beat.timeout_ms * zab_ms_ns;
+
+	return agreed > 2 * z->lull_ns ? agreed : 2 * z->lull_ns;
+}
+
 /* zab.c */
 struct zab_effect *zab_emit(struct zab *z, enum zab_effect_kind kind);
 /** A packet without data, or with data that outlives the effect. */

@@ -83,7 +83,7 @@ run_mixed() {
 	local k sets=${kinds:-"$mixtures"}
 	for k in $sets; do
 		# The observer is of the kind that is first.
-		case_of "mixed $k" 400 mixed.py --kinds "$k" --observer "${k%%,*}" --seed "$seed"
+		case_of "mixed $k" 900 mixed.py --kinds "$k" --observer "${k%%,*}" --seed "$seed"
 	done
 }
 run_roles() {

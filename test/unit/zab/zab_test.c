@@ -536,7 +536,42 @@ static void half_a_packet_is_no_silence(void **state)
 	zab_link_heard(&f.z, ZAB_LINK_LEADER, f.now_ns);
 	pass(1400);
 	assert_int_equal(f.z.role, ZAB_FOLLOWING);
-	pass(1500);
+	pass(1601); /* twice the silence before */
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	own_beat = (struct zab_beat){0, 0};
+}
+
+static void leader_is_heard_every(uint32_t every_ms, uint64_t until_ms)
+{
+	while (f.now_ns / ms + every_ms <= until_ms) {
+		pass(f.now_ns / ms + every_ms);
+		packet(ZAB_LINK_LEADER, ZAB_PING, epoch2, NULL);
+	}
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+}
+
+/* Where everybody is slow nobody is given up for it; no longer than four times the time-out, and
+ * only as long as it is so. */
+static void slow_machines(void **state)
+{
+	(void)state;
+	own_beat = fast;
+	follow_until_uptodate(&fast);
+	leader_is_heard_every(200, 1200);
+	leader_is_heard_every(390, 1590);
+	leader_is_heard_every(770, 2360);
+	pass(3359);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(3361);
+	assert_int_equal(f.z.role, ZAB_LOOKING);
+	done();
+	follow_until_uptodate(&fast);
+	leader_is_heard_every(240, 1240);
+	leader_is_heard_every(40, 9240);
+	pass(9489);
+	assert_int_equal(f.z.role, ZAB_FOLLOWING);
+	pass(9491);
 	assert_int_equal(f.z.role, ZAB_LOOKING);
 	done();
 	own_beat = (struct zab_beat){0, 0};
@@ -629,9 +664,9 @@ static void silent_followers(void **state)
 	}
 	assert_in_range(pings, 7, 8); /* every 40 ms, and every half tick of 100 ms */
 	packet(0, ZAB_PING, epoch2, NULL);
-	pass(1440);
+	pass(1590); /* twice the silence before */
 	assert_int_equal(f.z.role, ZAB_LEADING);
-	pass(1500);
+	pass(1650);
 	assert_int_equal(f.z.role, ZAB_LOOKING);
 	done();
 	own_beat = (struct zab_beat){0, 0};
@@ -992,6 +1027,7 @@ int main(void)
 		cmocka_unit_test(voter_with_a_later_epoch),
 		cmocka_unit_test(silent_leader),
 		cmocka_unit_test(half_a_packet_is_no_silence),
+		cmocka_unit_test(slow_machines),
 		cmocka_unit_test(own_pause),
 		cmocka_unit_test(full_history_keeps_the_role),
 		cmocka_unit_test(full_of_uncommitted_reads_on),
