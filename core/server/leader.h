@@ -45,6 +45,8 @@ struct leader_conf {
 	struct zk_ring *to_core[LEADER_CORES_MAX]; /* replies: this machine is the producer */
 	unsigned cores;
 	uint8_t server_id; /* top byte of session ids; 1 standalone */
+	/* localSessionsEnabled: learners may write for sessions that are not known here */
+	bool local_sessions;
 	uint32_t tick_ms;
 	/* Nothing expires for so long at most after a pause, or while a core does not answer; 0 =
 	 * 40000. The longest session time-out. */

@@ -51,6 +51,13 @@ static enum zk_err check(struct session *s, const struct remote *r)
 	return owns(s, r) ? ZK_EOK : ZK_SESSIONMOVED;
 }
 
+/* LeaderSessionTracker.checkSession(): a session that nobody knows is its learner's own business,
+ * unless it was made here. */
+static bool local(const struct leader *l, const struct session *s, const struct remote *r)
+{
+	return !s && l->conf.local_sessions && r->session >> 56 != l->conf.server_id;
+}
+
 static void push(struct leader *l, const struct prep_in *in, const struct prep_out *out,
 		 enum entry_kind kind, struct session *s)
 {
@@ -110,7 +117,8 @@ static enum zk_err on_write(struct leader *l, const struct remote *r, struct pre
 	struct prep_out out;
 
 	/* PrepRequestProcessor.pRequest2Txn(): whoever asks may close it. */
-	if (!closes)
+	in->local_session = local(l, s, r);
+	if (!closes && !in->local_session)
 		in->session_err = check(s, r);
 	else if (s && s->closing)
 		in->session_err = ZK_SESSIONEXPIRED;

@@ -49,6 +49,7 @@ struct prep_in {
 	int64_t time_ms;
 	size_t reply_max;     /* largest reply body the way back can take */
 	bool pending_creates; /* closeSession: may ephemerals of the session be pending? */
+	bool local_session;   /* of a learner's own: it has no ephemerals (checkGlobalSession()) */
 };
 
 struct prep_out {

@@ -175,8 +175,8 @@ static enum zk_err create_check(const struct prep_run *x, int32_t type, const st
 		return ZK_BADARGUMENTS;
 	if (type == ZK_OP_CREATE_TTL && !m->ttl) /* a TTL transaction needs a TTL */
 		return ZK_BADARGUMENTS;
-	if (m->ephemeral && session == ZK_UNKNOWNSESSION) /* checkGlobalSession() */
-		return ZK_SESSIONEXPIRED;
+	if (m->ephemeral && (x->in->local_session || session == ZK_UNKNOWNSESSION))
+		return ZK_SESSIONEXPIRED; /* checkGlobalSession() */
 	if (session != ZK_EOK)
 		return session;
 	return r->path.p ? ZK_EOK : ZK_MARSHALLINGERROR;

@@ -39,7 +39,7 @@ struct config {
 	uint32_t jute_extra_bytes; /* a record of log and snapshot may be so much longer */
 	uint32_t sessionless_timeout_ms;
 	char four_letter_words[512];
-	bool local_sessions; /* of a server in read-only mode; no other effect */
+	bool local_sessions; /* of a server in read-only mode, and of a leader's Apache learners */
 	bool skip_acl, extended_types, enforce_quota, digest_sha256;
 	bool snapshot_trust_empty, datadir_autocreate, db_autocreate;
 	bool digest_enabled;                        /* of the tree, in log and snapshots */

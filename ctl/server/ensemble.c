@@ -308,6 +308,7 @@ void ensemble_share(struct ensemble *e, struct srv_shared *sh)
 void ensemble_loop_conf(struct ensemble *e, struct loop_conf *lc)
 {
 	lc->leader.server_id = (uint8_t)e->conf->quorum.sid;
+	lc->leader.local_sessions = e->conf->local_sessions;
 	lc->leader.quorum = &e->for_leader;
 	lc->peer = e->peer;
 	lc->quorum = e->quorum;

@@ -69,6 +69,7 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.restored_n = opt->restored_n ? *opt->restored_n : 0;
 	d->role = opt->quorum ? ROLE_LOOKING : ROLE_ALONE;
 	c.server_id = opt->server_id ? opt->server_id : 1;
+	c.local_sessions = opt->local_sessions;
 	c.tick_ms = 2000;
 	c.sessions_max = LEAD_SESSIONS_MAX;
 	c.hold_max_ms = opt->hold_max_ms;

@@ -49,6 +49,7 @@ struct lead_opt {
 	size_t tree_limit;                  /* bytes; 0 = none */
 	const struct leader_quorum *quorum; /* NULL: stands alone */
 	uint8_t server_id;                  /* 0 = 1 */
+	bool local_sessions;
 	/* sessions that `restore` has found */
 	const struct snap_session *restored;
 	const uint32_t *restored_n;

@@ -147,7 +147,7 @@ static void commit(struct world *w)
 	lead_durable(w->b, 0, ~0u);
 }
 
-static struct world *world_new(void)
+static struct world *world_with(bool local_sessions)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -158,7 +158,8 @@ static struct world *world_new(void)
 					       .committed = committed,
 					       .forward = forward,
 					       .reply = reply};
-	w->a = lead_open(&(struct lead_opt){.quorum = &w->qa, .digest = true});
+	w->a = lead_open(&(struct lead_opt){
+		.quorum = &w->qa, .digest = true, .local_sessions = local_sessions});
 	w->b = lead_open(&(struct lead_opt){.quorum = &w->qb, .server_id = 2, .digest = true});
 	w->a->late = w->b->late = true;
 	leader_role_set(w->a->l, ROLE_LEADING, 1, w->a->now_ns);
@@ -167,6 +168,11 @@ static struct world *world_new(void)
 	assert_true(leader_applied_zxid(w->a->l) == w->epoch << 32);
 	lead_durable(w->b, 0, ~0u);
 	return w;
+}
+
+static struct world *world_new(void)
+{
+	return world_with(false);
 }
 
 static void world_free(struct world *w)
@@ -247,6 +253,43 @@ static void writes_of_both(void **state)
 	commit(w);
 	assert_int_equal(w->b->out_n, 3);
 	assert_int_equal(w->a->out_n, 1);
+	world_free(w);
+}
+
+/* A write that a learner forwards for a session that the leader does not know. */
+static enum zk_err forwarded(struct world *w, uint64_t s, const char *path, int32_t flags)
+{
+	struct zk_span body = req_create(path, "x", NULL, flags);
+	uint8_t data[256];
+	struct jute_out out = jute_out_of(data, sizeof(data));
+	struct zab_packet p = {.type = ZAB_REQUEST, .zxid = UINT64_MAX};
+
+	jute_put_i64(&out, (int64_t)s);
+	jute_put_i32(&out, 7);
+	jute_put_i32(&out, ZK_OP_CREATE);
+	assert_true(jute_out_len(&out) + body.n <= sizeof(data));
+	memcpy(data + jute_out_len(&out), body.p, body.n);
+	p.data = zk_span_of(data, (uint32_t)(jute_out_len(&out) + body.n));
+	assert_int_equal(leader_remote(w->a->l, LINK, GENERATION, &p, w->a->now_ns, w->a->wall_ms),
+			 ZK_EOK);
+	commit(w);
+	return strcmp(lead_node(w->a, path), "none") ? ZK_EOK : ZK_SESSIONEXPIRED;
+}
+
+/* Local sessions of Apache learners, which only they know: with localSessionsEnabled their writes
+ * are done, but for ephemerals. */
+static void local_sessions_of_learners(void **state)
+{
+	const uint64_t other = (UINT64_C(2) << 56) + 77, own = (UINT64_C(1) << 56) + 77;
+	struct world *w = world_with(true);
+
+	(void)state;
+	assert_int_equal(forwarded(w, other, "/a", 0), ZK_EOK);
+	assert_int_equal(forwarded(w, other, "/b", 1), ZK_SESSIONEXPIRED);
+	assert_int_equal(forwarded(w, own, "/c", 0), ZK_SESSIONEXPIRED);
+	world_free(w);
+	w = world_new();
+	assert_int_equal(forwarded(w, other, "/a", 0), ZK_SESSIONEXPIRED);
 	world_free(w);
 }
 
@@ -590,6 +633,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_of_both),
+		cmocka_unit_test(local_sessions_of_learners),
 		cmocka_unit_test(sync_is_a_barrier),
 		cmocka_unit_test(close_and_expiry),
 		cmocka_unit_test(session_moves),
