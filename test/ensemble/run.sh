@@ -17,6 +17,7 @@
 #   badinput strangers at the quorum and election ports
 #   full     the disk of a log fills up, the leader's and a follower's
 #   rollover the counter of epochs comes to its end, under each kind of leader
+#   local    writes of sessions that only an Apache learner knows
 #   rolling  a migration there and back without a lost session (--kinds apache,zokor)
 #
 # Environment:
@@ -112,6 +113,10 @@ run_badinput() {
 	local k=${kinds:-zokor,zokor,zokor}
 	case_of "badinput $k" 180 badinput.py --kinds "$k" --seed "$seed"
 }
+run_local() {
+	local k=${kinds:-apache,apache,zokor}
+	case_of "local $k" 120 local.py --kinds "$k"
+}
 run_rollover() {
 	local k sets=${kinds:-"zokor,zokor,zokor zokor,zokor,apache apache,apache,zokor"}
 	for k in $sets; do
@@ -143,7 +148,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling rollover many badinput full faults chase)
+[ ${#tests[@]} -gt 0 ] || tests=(mixed roles rolling rollover local many badinput full faults chase)
 [ "$(id -u)" -eq 0 ] || { echo "run.sh: needs root, to make namespaces"; exit 125; }
 [[ ! ${kinds:-zokor} == *zokor* ]] || [ -x "$ZOKORD" ] ||
 	{ echo "run.sh: no $ZOKORD: run make first"; exit 2; }
