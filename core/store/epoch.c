@@ -140,9 +140,13 @@ enum zk_err epoch_load(struct disk *d, uint64_t last_zxid, struct epochs *out,
 		       char why[EPOCH_WHY_MAX])
 {
 	int64_t epoch = (int64_t)(last_zxid >> 32);
-	enum zk_err err = read_or_make(d, EPOCH_CURRENT, epoch, &out->current, why);
+	/* a name that a killed process gave may be in memory only, and is a promise from now on */
+	enum zk_err err = disk_sync_dir(d, DISK_DATA);
 
 	out->unfinished = false;
+	if (err != ZK_EOK)
+		return failed(d, DISK_DATA, names[EPOCH_CURRENT], err, why);
+	err = read_or_make(d, EPOCH_CURRENT, epoch, &out->current, why);
 	if (err == ZK_EOK && epoch > out->current)
 		err = behind_the_log(d, last_zxid, out, why);
 	if (err == ZK_EOK)
