@@ -285,7 +285,8 @@ static void sim_close(struct disk *d, int file)
 	zk_assert(file >= 0 && file < SIM_OPEN && s->open[file] > 0);
 	inode = s->open[file] - 1;
 	for (unsigned i = 0; i < DISK_QUEUE_MAX; i++)
-		zk_assert(!s->pending[i].used || s->pending[i].inode != inode);
+		zk_assert(!s->pending[i].used || s->pending[i].inode != inode ||
+			  s->pending[i].view != d);
 	s->open[file] = 0;
 	unlink_inode(s, inode);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Faults, and the run from a seed to its end. */
+#include "test/sim/cluster_files.h"
 #include "test/sim/cluster_int.h"
 #include "test/sim/cluster_wire.h"
 
@@ -147,6 +148,8 @@ static void begin(struct cl *w)
 	for (unsigned i = 0; i < w->n; i++) {
 		w->server[i].w = w;
 		w->server[i].index = i;
+		if (w->seed % 4 > 1)
+			cl_files_init(&w->server[i]);
 		w->server[i].start_ns = w->now_ns + cl_draw(w, 300) * cl_ms;
 	}
 	for (unsigned i = 0; i < CL_CLIENTS; i++)
@@ -157,6 +160,8 @@ static void end(struct cl *w)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		cl_crash(w, i);
+		if (w->server[i].disk.files)
+			cl_files_fini(&w->server[i]);
 		cl_disk_fini(&w->server[i].disk);
 		free(w->server[i].session);
 		free(w->server[i].snap);

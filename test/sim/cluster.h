@@ -2,8 +2,9 @@
 /** A whole ensemble in one thread, from one seed: every server with its client core (core/server/
  * srv.h), the leader core's machine, the quorum with elections and ZAB, and a tree; between them
  * real TCP over a wire that loses and disorders frames (even seeds, cluster_wire.h), or modelled
- * byte streams that are late, cut in pieces, break or fall silent (odd seeds); disks that lose what
- * was not synced; processes that are stopped, or die between any two effects; clients whose
+ * byte streams that are late, cut in pieces, break or fall silent (odd seeds); real files on disks
+ * that tear and forget (seeds 2 and 3 of every four, cluster_files.h) or modelled disks that lose
+ * what was not synced; processes that are stopped, or die between any two effects; clients whose
  * sessions move from server to server.
  *
  * Checkers that see everything stand beside it and stop the run at the first broken promise:
@@ -39,12 +40,12 @@ enum cl_naive {
 	CL_DURABLE_EARLY, /* what is appended counts as durable */
 	CL_NO_EPOCH,      /* epochs are forgotten in a crash */
 	CL_NO_LAST_ZXID,  /* a client does not say what it has seen */
-	CL_EVENTS_LOST,   /* events get lost on their way */
-	CL_NAIVE_COUNT
+	CL_EVENTS_LOST    /* events get lost on their way */
 };
 
 struct cl;
-struct cl_wire; /* test/sim/cluster_wire.h */
+struct cl_files; /* test/sim/cluster_files.h */
+struct cl_wire;  /* test/sim/cluster_wire.h */
 struct tcp_conn;
 
 /* ---- streams ---- */
@@ -115,6 +116,7 @@ struct cl_feed {
 };
 
 struct cl_disk {
+	struct cl_files *files; /* NULL: this is all there is */
 	struct cl_txn *log;
 	uint32_t n, cap, synced;
 	uint8_t *base; /* the snapshot that the log goes on from: the stream form */
@@ -230,6 +232,11 @@ struct cl_wire_count {
 	uint64_t retransmits, timeouts, resets, keepalives, lates;
 };
 
+/* Files: what they went through. */
+struct cl_files_count {
+	uint64_t recoveries, died, powers, forgotten, cuts, snaps, feeds, behind;
+};
+
 struct cl {
 	struct zab_members members;
 	unsigned n, voters;
@@ -260,7 +267,8 @@ struct cl {
 	uint64_t crashes, pauses, breaks, partitions, leaders, rebuilds, moves, expired, reads,
 		events;
 	uint64_t writes, rounds, digest;
-	struct cl_wire_count on_wire; /* even seeds */
+	struct cl_wire_count on_wire;   /* even seeds */
+	struct cl_files_count on_files; /* every second pair */
 };
 
 /** Run @p seed to its end. @return false: a promise was broken, w->why says which. */

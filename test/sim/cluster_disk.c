@@ -4,6 +4,7 @@
 #include "core/store/snap_parse.h"
 #include "core/tree/load.h"
 #include "core/txn/apply.h"
+#include "test/sim/cluster_files.h"
 #include "test/sim/cluster_int.h"
 
 #include <stdio.h>
@@ -56,7 +57,10 @@ bool cl_disk_append(void *ctx, uint64_t zxid, struct zk_span txn)
 	zk_assert(d->log[d->n].p);
 	memcpy(d->log[d->n].p, txn.p, txn.n);
 	d->n++;
-	start_sync(s);
+	if (d->files)
+		cl_files_append(s);
+	else
+		start_sync(s);
 	return true;
 }
 
@@ -78,14 +82,25 @@ static void drop_from(struct cl_disk *d, uint32_t n)
 	d->sync_ns = 0;
 }
 
+void cl_disk_keep(struct cl_disk *d, uint32_t n)
+{
+	drop_from(d, n);
+	d->synced = d->n;
+}
+
+void cl_disk_rebase(struct cl_disk *d, uint64_t zxid)
+{
+	drop_from(d, 0);
+	d->base_zxid = d->purged = zxid;
+}
+
 uint64_t cl_disk_cut(struct cl_disk *d, uint64_t zxid)
 {
 	uint32_t n = d->n;
 
 	while (n && d->log[n - 1].zxid > zxid)
 		n--;
-	drop_from(d, n);
-	d->synced = d->n;
+	cl_disk_keep(d, n);
 	return n ? d->log[n - 1].zxid : d->base_zxid;
 }
 
@@ -107,7 +122,7 @@ const struct cl_txn *cl_disk_find(const struct cl_disk *d, uint64_t zxid, uint32
 
 /* ---- effects ---- */
 
-static void epoch_write(void *ctx, enum zab_file file, uint64_t epoch)
+static void write_epoch(void *ctx, enum zab_file file, uint64_t epoch)
 {
 	struct cl_server *s = ctx;
 
@@ -123,6 +138,10 @@ static void feed_begin(void *ctx, uint32_t link, uint64_t from, uint64_t bound)
 	struct cl_server *s = ctx;
 	struct cl_feed *f = &s->disk.feed[link];
 
+	if (s->disk.files) {
+		cl_files_feed_begin(s, link, from, bound);
+		return;
+	}
 	zk_assert(!f->used);
 	*f = (struct cl_feed){.used = true,
 			      .gap = s->disk.purged > from || s->disk.base_zxid > from,
@@ -138,6 +157,10 @@ static void feed_cancel(void *ctx, uint32_t link)
 {
 	struct cl_server *s = ctx;
 
+	if (s->disk.files) {
+		cl_files_feed_cancel(s, link);
+		return;
+	}
 	zk_assert(s->disk.feed[link].used);
 	s->disk.feed[link].used = false;
 }
@@ -148,6 +171,8 @@ static enum zk_err feed_next(void *ctx, uint32_t link, uint64_t *zxid, struct zk
 	struct cl_feed *f = &s->disk.feed[link];
 	const struct cl_txn *t = &s->disk.log[f->at];
 
+	if (s->disk.files)
+		return cl_files_feed_next(s, link, zxid, txn);
 	if (s->w->now_ns < f->due_ns)
 		return ZK_EAGAIN;
 	if (f->gap)
@@ -163,12 +188,16 @@ static void feed_pop(void *ctx, uint32_t link)
 {
 	struct cl_server *s = ctx;
 
+	if (s->disk.files) {
+		cl_files_feed_pop(s, link);
+		return;
+	}
 	s->disk.feed[link].at++;
 	if (cl_chance(s->w, 100))
 		s->disk.feed[link].due_ns = s->w->now_ns + cl_ms;
 }
 
-const struct quorum_disk cl_quorum_disk = {NULL,        epoch_write, feed_begin,
+const struct quorum_disk cl_quorum_disk = {NULL,        write_epoch, feed_begin,
 					   feed_cancel, feed_next,   feed_pop};
 
 /* ---- time ---- */
@@ -178,6 +207,8 @@ void cl_disk_step(struct cl_server *s)
 	struct cl_disk *d = &s->disk;
 	uint64_t now = s->w->now_ns;
 
+	if (d->files)
+		cl_files_step(s);
 	if (d->sync_ns && now >= d->sync_ns) {
 		for (uint32_t i = d->synced; i < d->sync_n; i++)
 			if (memcmp(d->log[i].lent, d->log[i].p, d->log[i].n) != 0)
@@ -191,6 +222,9 @@ void cl_disk_step(struct cl_server *s)
 	for (unsigned f = 0; f < 2; f++)
 		if (d->epoch_ns[f] && now >= d->epoch_ns[f]) {
 			d->epoch_ns[f] = 0;
+			if (d->files && s->w->naive != CL_NO_EPOCH &&
+			    !cl_files_epoch(s, (enum zab_file)f, d->epoch_new[f]))
+				return; /* dead */
 			if (s->w->naive != CL_NO_EPOCH)
 				d->epoch[f] = d->epoch_new[f];
 			quorum_epoch_written(s->quorum, (enum zab_file)f);
@@ -201,16 +235,25 @@ uint64_t cl_disk_next_ns(const struct cl_disk *d)
 {
 	uint64_t next = d->sync_ns ? d->sync_ns : UINT64_MAX;
 
+	if (d->files && d->files->step_ns)
+		next = d->files->step_ns;
+
 	for (unsigned f = 0; f < 2; f++)
 		if (d->epoch_ns[f] && d->epoch_ns[f] < next)
 			next = d->epoch_ns[f];
 	return next;
 }
 
-void cl_disk_crash(struct cl *w, struct cl_disk *d)
+void cl_disk_crash(struct cl *w, struct cl_server *s)
 {
+	struct cl_disk *d = &s->disk;
 	uint32_t survive = d->synced;
 
+	if (d->files) { /* recovery says what is left */
+		cl_files_crash(s);
+		memset(d->epoch_ns, 0, sizeof(d->epoch_ns));
+		return;
+	}
 	if (d->n > survive) /* some of it may have reached the disk all the same */
 		survive += (uint32_t)cl_draw(w, d->n - survive + 1);
 	drop_from(d, survive);
@@ -300,7 +343,13 @@ void cl_disk_recover(struct cl_server *s, bool replayed)
 {
 	struct cl_disk *d = &s->disk;
 	struct txn_record r;
-	enum zk_err err = tree_load_open(s->tree);
+	enum zk_err err;
+
+	if (d->files) {
+		cl_files_recover(s, replayed);
+		return;
+	}
+	err = tree_load_open(s->tree);
 
 	zk_assert(err == ZK_EOK);
 	s->sessions = 0;

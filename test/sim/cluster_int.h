@@ -44,11 +44,15 @@ void cl_net_break(struct cl *w);
 extern const struct quorum_disk cl_quorum_disk;
 bool cl_disk_append(void *ctx, uint64_t zxid, struct zk_span txn);
 uint64_t cl_disk_durable(void *ctx);
-void cl_disk_crash(struct cl *w, struct cl_disk *d);
+void cl_disk_crash(struct cl *w, struct cl_server *s);
 void cl_disk_step(struct cl_server *s);
 uint64_t cl_disk_next_ns(const struct cl_disk *d);
 /** What is above @p zxid is gone. @return the zxid that is left. */
 uint64_t cl_disk_cut(struct cl_disk *d, uint64_t zxid);
+/** Of the log the first @p n stay, and they are synced. */
+void cl_disk_keep(struct cl_disk *d, uint32_t n);
+/** A snapshot at @p zxid is in the place of everything. */
+void cl_disk_rebase(struct cl_disk *d, uint64_t zxid);
 void cl_disk_fini(struct cl_disk *d);
 /** Fill the server's tree and sessions; @p replayed: tell the quorum. */
 void cl_disk_recover(struct cl_server *s, bool replayed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One server: what dp/loop and ctl/server do around the machines. */
 #include "core/server/quorum_int.h"
+#include "test/sim/cluster_files.h"
 #include "test/sim/cluster_int.h"
 #include "test/sim/cluster_wire.h"
 
@@ -97,8 +98,6 @@ static void make_quorum(struct cl *w, struct cl_server *s)
 	if (w->wire)
 		peer_quorum_set(w->wire->stack[s->index].peer, s->quorum);
 	s->lq = quorum_for_leader(s->quorum);
-	quorum_epochs(s->quorum, s->disk.epoch[ZAB_ACCEPTED_EPOCH],
-		      s->disk.epoch[ZAB_CURRENT_EPOCH]);
 }
 
 static void make_shared(struct cl *w, struct cl_server *s)
@@ -153,6 +152,9 @@ static void make_machines(struct cl *w, struct cl_server *s, bool first)
 
 	zk_assert(err == ZK_EOK);
 	cl_disk_recover(s, first);
+	if (first)
+		quorum_epochs(s->quorum, s->disk.epoch[ZAB_ACCEPTED_EPOCH],
+			      s->disk.epoch[ZAB_CURRENT_EPOCH]);
 	err = zk_ring_init(&s->to_leader, &s->mem, RING);
 	zk_assert(err == ZK_EOK);
 	err = zk_ring_init(&s->from_leader, &s->mem, RING);
@@ -246,7 +248,7 @@ void cl_crash(struct cl *w, unsigned i)
 			if (e->open && e->who == i && e->kind != CL_CLIENT)
 				cl_end_close(e, cl_chance(w, 500));
 		}
-	cl_disk_crash(w, &s->disk);
+	cl_disk_crash(w, s);
 	s->up = s->dying = false;
 	s->snap_n = 0;
 	s->start_ns = w->now_ns + (50 + cl_draw(w, 2500)) * cl_ms;
@@ -264,9 +266,15 @@ static void rebuilt(struct cl *w, struct cl_server *s, uint64_t zxid, bool ok)
 	quorum_rebuilt(s->quorum, zxid, ok, w->now_ns);
 }
 
-static void truncate(struct cl *w, struct cl_server *s, uint64_t zxid)
+static void cut(struct cl *w, struct cl_server *s, uint64_t zxid)
 {
 	/* UINT64_MAX: what there is */
+	if (s->disk.files) {
+		if (zxid != UINT64_MAX)
+			cl_files_truncate(s, zxid);
+		if (s->dying || w->failed)
+			return;
+	}
 	uint64_t left = zxid == UINT64_MAX || zxid >= s->disk.base_zxid
 				? cl_disk_cut(&s->disk, zxid)
 				: cl_disk_cut(&s->disk, UINT64_MAX);
@@ -274,11 +282,36 @@ static void truncate(struct cl *w, struct cl_server *s, uint64_t zxid)
 	rebuilt(w, s, left, zxid == UINT64_MAX || left == zxid);
 }
 
+/* As ctl/server/rebuild.c. */
+static void take_files(struct cl *w, struct cl_server *s, uint64_t zxid)
+{
+	struct zk_span some;
+	enum zk_err err = ZK_EAGAIN;
+	size_t used;
+
+	while (err == ZK_EAGAIN && quorum_rebuild_peek(s->quorum, &some) == ZK_EOK && some.n) {
+		err = cl_files_snap(s, zxid, some, &used);
+		quorum_rebuild_take(s->quorum, used);
+	}
+	if (s->dying || w->failed ||
+	    (err == ZK_EAGAIN && quorum_rebuild_peek(s->quorum, &some) == ZK_EOK))
+		return;
+	cl_files_snap_end(s);
+	if (err == ZK_EOK)
+		rebuilt(w, s, zxid, true);
+	else
+		cut(w, s, UINT64_MAX);
+}
+
 static void take_snap(struct cl *w, struct cl_server *s, uint64_t zxid)
 {
 	struct zk_span some;
 	size_t n;
 
+	if (s->disk.files) {
+		take_files(w, s, zxid);
+		return;
+	}
 	while (quorum_rebuild_peek(s->quorum, &some) == ZK_EOK && some.n) {
 		if (s->snap_cap < s->snap_n + some.n) {
 			s->snap_cap = 2 * (s->snap_n + some.n);
@@ -300,7 +333,7 @@ static void take_snap(struct cl *w, struct cl_server *s, uint64_t zxid)
 		return;
 	}
 	if (quorum_rebuild_peek(s->quorum, &some) != ZK_EOK)
-		truncate(w, s, UINT64_MAX);
+		cut(w, s, UINT64_MAX);
 }
 
 static void rebuild(struct cl *w, struct cl_server *s)
@@ -310,13 +343,15 @@ static void rebuild(struct cl *w, struct cl_server *s)
 	quorum_rebuild_get(s->quorum, &r);
 	if (!s->halted) {
 		free_machines(w, s);
+		if (s->disk.files)
+			cl_files_stop(s);
 		cl_disk_cut(&s->disk, UINT64_MAX); /* the log writer has stopped: all is synced */
 		s->halted = true;
 		s->pause_ns = w->now_ns + cl_draw(w, 20) * cl_ms;
 		return;
 	}
 	if (r.kind == QUORUM_REBUILD_TRUNCATE)
-		truncate(w, s, r.zxid);
+		cut(w, s, r.zxid);
 	else
 		take_snap(w, s, r.zxid);
 }
