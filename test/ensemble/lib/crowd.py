@@ -170,7 +170,19 @@ class Site:
 
 
 def barrier(site, writer, reader, rounds):
-    """sync as a barrier: what was written on one server is read on another one after a sync."""
+    """sync as a barrier: what was written on one server is read on another one after a sync. Begun
+    again when a server ends a connection, for the reasons of Site.asked()."""
+    for again in (3, 2, 1, 0):
+        try:
+            return barrier_once(site, writer, reader, rounds)
+        except (zk.Closed, OSError):
+            if not again:
+                raise
+            site.lab.settled()
+    return None
+
+
+def barrier_once(site, writer, reader, rounds):
     with site.conn(writer) as a, site.conn(reader) as b:
         a.call(zk.CREATE, zk.create("/barrier", b""))
         stale = 0
