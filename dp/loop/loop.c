@@ -212,16 +212,10 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 	return ZK_EOK;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static void client_conf_fill(struct loop *l, unsigned i, struct client_conf *cc)
 {
 	struct core *c = &l->core[i];
 	uint32_t share = l->conf.conns_max / l->conf.cores;
-	uint32_t packets = least(l->conf.rx_packets, l->conf.tx_packets);
 
 	*cc = (struct client_conf){
 		.port = l->conf.port,
@@ -243,7 +237,8 @@ static void client_conf_fill(struct loop *l, unsigned i, struct client_conf *cc)
 	cc->net.rx_csum = port_rx_csum_ok(l->conf.port);
 	/* Flows are spread by a hash, never quite evenly. */
 	cc->tcp.conns_max = l->conf.cores == 1 ? share : share + share / 2 + 1;
-	cc->tcp.mem_packets_max = packets - packets / PACKETS_RESERVE_SHARE;
+	cc->tcp.mem_packets_max = packets_of_data(l->conf.rx_packets);
+	cc->tcp.snd_packets_max = packets_of_data(l->conf.tx_packets);
 	cc->srv = (struct srv_conf){
 		.shared = l->conf.shared,
 		.mem = &c->mem.arena.mem,

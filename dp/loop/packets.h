@@ -19,6 +19,12 @@ static inline uint64_t loop_packet_bytes(uint16_t mtu)
 	return room + PKT_HEADROOM + 512; /* the descriptor, its private area, the pool's own */
 }
 
+/** How many packets of a pool connections' data may take. */
+static inline uint32_t packets_of_data(uint32_t pool)
+{
+	return pool - pool / PACKETS_RESERVE_SHARE;
+}
+
 /** A packet is at least 16-byte aligned: bit 0 of a handed pointer says "transmit this". */
 static inline void *packets_tag(struct pkt *p, bool transmit)
 {

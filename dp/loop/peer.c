@@ -361,7 +361,6 @@ uint64_t peer_memory_bytes(const struct peer_conf *c, uint16_t mtu, unsigned que
 static void fill_conf(struct peer *p)
 {
 	struct peer_conf *c = &p->conf;
-	uint32_t packets = c->tx_packets < c->rx_packets ? c->tx_packets : c->rx_packets;
 
 	c->net.core = 0;
 	c->net.cores = 1; /* what is steered here is all ours */
@@ -370,7 +369,8 @@ static void fill_conf(struct peer *p)
 	c->net.mtu = port_mtu(c->port);
 	c->net.tx_csum = port_tx_csum_ok(c->port);
 	c->net.rx_csum = port_rx_csum_ok(c->port);
-	c->tcp.mem_packets_max = packets - packets / PACKETS_RESERVE_SHARE;
+	c->tcp.mem_packets_max = packets_of_data(c->rx_packets);
+	c->tcp.snd_packets_max = packets_of_data(c->tx_packets);
 	c->tcp.foreign_port = c->own_device ? 0 : c->client_port;
 	c->hosts = NULL; /* copied */
 }

@@ -100,6 +100,8 @@ enum zk_err tcp_new(struct net *n, const struct tcp_conf *conf, struct tcp **out
 	t->n = n;
 	t->stats = &n->stats;
 	t->conf = *conf;
+	t->rcv.max = conf->mem_packets_max;
+	t->snd.max = conf->snd_packets_max ? conf->snd_packets_max : conf->mem_packets_max;
 	t->tw_max = conf->conns_max < 1024 ? 1024 : conf->conns_max;
 	if (!alloc_tables(t)) {
 		free_tables(t);
@@ -135,7 +137,7 @@ void tcp_free(struct tcp *t)
 		if (c->t)
 			tcp_conn_drop(c);
 	}
-	zk_assert(t->held_pkts == 0);
+	zk_assert(t->snd.held == 0 && t->rcv.held == 0);
 	for (uint32_t i = 0; i < t->n_chunks; i++)
 		zk_mem_free(tcp_mem(t), t->chunk_mem[i],
 			    sizeof(struct tcp_conn) * TCP_CHUNK_CONNS + ZK_CACHE_LINE);

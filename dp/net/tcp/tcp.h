@@ -30,12 +30,14 @@ struct tcp_conf {
 	uint32_t snd_buf_bytes;     /* queued + in flight per connection, bytes */
 	uint32_t ooo_bytes;         /* out-of-order store per connection, charged at buffer size */
 	uint16_t ooo_intervals;
-	uint32_t mem_packets_max; /* packets that all connections of the core may hold (both
-				     directions); one gets at most what leaves enough for others.
+	uint32_t mem_packets_max; /* packets that all connections of the core may hold in each
+				     direction; one gets at most what leaves enough for others.
 				     Should not exceed what the pools have */
-	uint32_t syn_backlog;     /* half-open connections before cookies */
-	uint16_t foreign_port;    /* tcp_connect() never takes this local port: another instance
-				     with our address has it; 0 = none */
+	uint32_t
+		snd_packets_max; /* another number for what is queued and in flight; 0 = the same */
+	uint32_t syn_backlog;    /* half-open connections before cookies */
+	uint16_t foreign_port;   /* tcp_connect() never takes this local port: another instance
+				    with our address has it; 0 = none */
 };
 
 /** Defaults as noted above; conns_max 16384. */

@@ -187,7 +187,7 @@ static void tail_drop(struct tcp_conn *c)
 	if (c->snd_next == last)
 		c->snd_next = NULL;
 	c->snd_pkts--;
-	c->t->held_pkts--;
+	c->t->snd.held--;
 	pkt_free(last);
 }
 

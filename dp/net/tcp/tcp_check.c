@@ -112,7 +112,7 @@ void tcp_conn_check(const struct tcp_conn *c)
 
 void tcp_check(const struct tcp *t)
 {
-	uint32_t held = 0, conns = 0, half_open = 0, table = 0, in_table = 0;
+	uint32_t snd = 0, rcv = 0, conns = 0, half_open = 0, table = 0, in_table = 0;
 
 	for (uint32_t i = 0; i < t->n_chunks * TCP_CHUNK_CONNS; i++) {
 		const struct tcp_conn *c = tcp_conn_at(t, i);
@@ -121,14 +121,16 @@ void tcp_check(const struct tcp *t)
 			continue;
 		tcp_conn_check(c);
 		conns++;
-		held += c->snd_pkts + (uint32_t)c->ooo_pkts;
+		snd += c->snd_pkts;
+		rcv += (uint32_t)c->ooo_pkts;
 		for (const struct pkt *p = c->rcv_head; p; p = p->next)
-			held += !(tcp_seg_const(p)->flags & SEG_SMALL);
+			rcv += !(tcp_seg_const(p)->flags & SEG_SMALL);
 		half_open += !!(c->flags & CF_HALF_OPEN);
 		in_table += !!(c->flags & CF_IN_TABLE);
 	}
 	for (uint32_t i = 0; i <= t->table_mask; i++)
 		table += t->table[i].ref != 0;
-	zk_assert(conns == t->conns && held == t->held_pkts && half_open == t->half_open);
+	zk_assert(snd == t->snd.held && rcv == t->rcv.held);
+	zk_assert(conns == t->conns && half_open == t->half_open);
 	zk_assert(table == in_table + t->tw_count);
 }

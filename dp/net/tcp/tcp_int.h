@@ -259,6 +259,11 @@ struct tcp_listener {
 	void *ctx;
 };
 
+/** Packets that connections hold in one direction. */
+struct tcp_budget {
+	uint32_t held, max;
+};
+
 struct tcp {
 	struct net *n;
 	struct net_stats *stats;
@@ -290,7 +295,7 @@ struct tcp {
 	uint64_t cookie_until_ns;
 	uint32_t port_counter;
 	/* memory */
-	uint32_t held_pkts;   /* of all connections, both directions */
+	struct tcp_budget snd, rcv; /* of all connections: to be sent or acknowledged, unread */
 	uint32_t pool_credit; /* buffers that data may still take before the pool is asked again */
 	uint32_t pool_reserve;
 	bool pool_asked;    /* in this round */
@@ -303,29 +308,29 @@ static inline struct zk_mem *tcp_mem(const struct tcp *t)
 	return t->n->conf.mem;
 }
 
-/** Is half of the core's memory in use? */
-static inline bool tcp_mem_half(const struct tcp *t)
+/** Is half of one direction's memory in use? */
+static inline bool tcp_mem_half(const struct tcp_budget *b)
 {
-	return t->held_pkts > t->conf.mem_packets_max / 2;
+	return b->held > b->max / 2;
 }
 
-/** Is the last eighth of the core's memory in use? Then slow readers lose first. */
-static inline bool tcp_mem_short(const struct tcp *t)
+/** Is the last eighth of it in use? Then slow readers lose first. */
+static inline bool tcp_mem_short(const struct tcp_budget *b)
 {
-	return t->held_pkts > t->conf.mem_packets_max - t->conf.mem_packets_max / 8;
+	return b->held > b->max - b->max / 8;
 }
 
 /** How many packets may one connection hold in one direction? Who does not read never gives back,
  * so each has to leave more than it takes: half of all for one, but hundreds of them leave enough
  * for a reply of somebody else. >= 1, so that a connection without packets is not refused. */
-static inline uint32_t tcp_mem_share(const struct tcp *t)
+static inline uint32_t tcp_mem_share(const struct tcp_budget *b)
 {
-	uint32_t max = t->conf.mem_packets_max, free, n;
+	uint32_t free, n;
 
-	if (zk_likely(!tcp_mem_half(t)))
-		return max - t->held_pkts;
-	free = max > t->held_pkts ? max - t->held_pkts : 0;
-	if (tcp_mem_short(t))
+	if (zk_likely(!tcp_mem_half(b)))
+		return b->max - b->held;
+	free = b->max > b->held ? b->max - b->held : 0;
+	if (tcp_mem_short(b))
 		n = free / 128;
 	else
 		n = free / 64 > 8 ? free / 64 : 8;

@@ -12,7 +12,7 @@ static void forget(struct tcp_conn *c, struct pkt *p)
 {
 	c->ooo_pkts--;
 	c->ooo_bytes -= p->buf_bytes;
-	c->t->held_pkts--;
+	c->t->rcv.held--;
 }
 
 static void unlink_free(struct tcp_conn *c, struct pkt **link)
@@ -118,7 +118,7 @@ void tcp_ooo_insert(struct tcp_conn *c, struct tcp_in *in)
 	in->p = NULL;
 	c->ooo_pkts++;
 	c->ooo_bytes += p->buf_bytes;
-	c->t->held_pkts++;
+	c->t->rcv.held++;
 	intervals = count_intervals(c);
 	if (intervals > conf->ooo_intervals) {
 		unlink_free(c, link);

@@ -12,7 +12,7 @@ void tcp_rcv_free(struct tcp_conn *c, struct pkt *p)
 		zk_mem_free(tcp_mem(c->t), p, sizeof(*p) + p->buf_bytes);
 		return;
 	}
-	c->t->held_pkts--;
+	c->t->rcv.held--;
 	pkt_free(p);
 }
 
@@ -29,7 +29,7 @@ void tcp_rcv_append(struct tcp_conn *c, struct pkt *p)
 		c->rcv_head = p;
 	c->rcv_tail = p;
 	c->rcv_pkts++;
-	c->t->held_pkts++;
+	c->t->rcv.held++;
 	c->rcv_bytes += n;
 	c->rcv_nxt = tcp_seq_add(c->rcv_nxt, n);
 	c->rx_unacked += n;
@@ -44,17 +44,17 @@ void tcp_rcv_append(struct tcp_conn *c, struct pkt *p)
 bool tcp_rcv_mem_ok(const struct tcp_conn *c, bool in_order)
 {
 	const struct tcp *t = c->t;
-	uint32_t max = t->conf.mem_packets_max;
+	uint32_t max = t->rcv.max;
 
 	if (c->rcv_pkts >= UINT16_MAX - 1)
 		return false;
-	if (zk_likely(!tcp_mem_short(t)))
-		return in_order || c->rcv_pkts + (uint32_t)c->ooo_pkts < tcp_mem_share(t);
+	if (zk_likely(!tcp_mem_short(&t->rcv)))
+		return in_order || c->rcv_pkts + (uint32_t)c->ooo_pkts < tcp_mem_share(&t->rcv);
 	if (!in_order)
 		return false;
 	if (c->flags & CF_UNREAD && c->rcv_pkts >= UNREAD_PKTS_MAX)
 		return false;
-	return t->held_pkts < max || (c->rcv_pkts == 0 && t->held_pkts < max + max / 8 + 16);
+	return t->rcv.held < max || (c->rcv_pkts == 0 && t->rcv.held < max + max / 8 + 16);
 }
 
 void tcp_data_in(struct tcp_conn *c, struct tcp_in *in)
@@ -95,13 +95,13 @@ uint32_t tcp_rcv_window(const struct tcp_conn *c)
 
 	if (avail > say)
 		avail = say;
-	if (zk_likely(!tcp_mem_half(t)))
+	if (zk_likely(!tcp_mem_half(&t->rcv)))
 		return avail;
 	/* Short of memory: who has not read what it has gets no more. */
-	if (tcp_mem_short(t)) {
+	if (tcp_mem_short(&t->rcv)) {
 		most = c->rcv_bytes ? 0 : 4u * t->mss_local;
 	} else {
-		share = tcp_mem_share(t);
+		share = tcp_mem_share(&t->rcv);
 		most = share > held ? (share - held) * t->mss_local : 0;
 	}
 	return avail < most ? avail : most;

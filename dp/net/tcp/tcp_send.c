@@ -18,7 +18,7 @@ static void pool_ask(struct tcp *t)
 /* May data have one more buffer? */
 bool tcp_pool_data_ok(struct tcp *t)
 {
-	if (t->held_pkts >= t->conf.mem_packets_max)
+	if (t->snd.held >= t->snd.max)
 		return false;
 	if (zk_likely(t->pool_credit))
 		return true;
@@ -37,8 +37,8 @@ uint32_t tcp_snd_room(struct tcp *t)
 		pool_ask(t);
 	if (!tcp_pool_data_ok(t))
 		return 0;
-	left = t->conf.mem_packets_max - t->held_pkts;
-	return left < t->pool_credit ? left : t->pool_credit;
+	left = t->snd.max - t->snd.held;
+	return left < t->pool_credit || t->pool_credit >= CREDIT_LOW ? left : t->pool_credit;
 }
 
 static void wait_mem(struct tcp_conn *c)
@@ -58,7 +58,7 @@ struct pkt *tcp_snd_new(struct tcp_conn *c)
 		c->flags |= CF_WANT_WRITE;
 		return NULL;
 	}
-	if (c->snd_pkts >= tcp_mem_share(t)) {
+	if (c->snd_pkts >= tcp_mem_share(&t->snd)) {
 		/* The ACKs of what it holds wake it: nothing else has to. */
 		t->stats->tcp_snd_share_waits++;
 		c->flags |= CF_WANT_WRITE;
@@ -77,7 +77,7 @@ static void seg_init(struct tcp_conn *c, struct pkt *p, struct tcp_seq seq)
 	*tcp_seg(p) = (struct tcp_seg){.seq = seq};
 	p->next = NULL;
 	c->snd_pkts++;
-	c->t->held_pkts++;
+	c->t->snd.held++;
 }
 
 /* Append an empty segment behind everything queued. */
@@ -106,9 +106,9 @@ void tcp_snd_free_head(struct tcp_conn *c)
 	c->snd_bytes -= s->len;
 	if (!(s->flags & SEG_SENT))
 		c->unsent_bytes -= s->len;
-	zk_assert(c->snd_pkts > 0 && c->t->held_pkts > 0);
+	zk_assert(c->snd_pkts > 0 && c->t->snd.held > 0);
 	c->snd_pkts--;
-	c->t->held_pkts--;
+	c->t->snd.held--;
 	pkt_free(p);
 }
 
@@ -168,7 +168,7 @@ bool tcp_queue_fin(struct tcp_conn *c)
 void tcp_snd_wake(struct tcp_conn *c)
 {
 	uint32_t buf = c->t->conf.snd_buf_bytes, pkts = c->t->snd_pkts_max;
-	uint32_t share = tcp_mem_share(c->t);
+	uint32_t share = tcp_mem_share(&c->t->snd);
 
 	if (pkts > share)
 		pkts = share;

@@ -125,7 +125,7 @@ static bool persist_timeout(struct tcp_conn *c)
 		return false;
 	}
 	/* A reader that does not read holds memory that others need (slow readers go first). */
-	if (c->backoff >= MEM_PERSIST_BACKOFF && tcp_mem_short(t)) {
+	if (c->backoff >= MEM_PERSIST_BACKOFF && tcp_mem_short(&t->snd)) {
 		kill(c, TCP_CLOSE_MEMORY);
 		return false;
 	}

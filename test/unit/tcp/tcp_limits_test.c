@@ -56,7 +56,7 @@ static void test_unread_small_packets_are_copied_together(void **state)
 	assert_int_equal(tcp_readable(c[0]), 2000);
 	/* 200 packets have come; none of the device's buffers is kept */
 	assert_int_equal(pkt_heap_pool_live(w->rx[0]), 0);
-	assert_true(w->t[0]->held_pkts == 0);
+	assert_true(w->t[0]->snd.held == 0 && w->t[0]->rcv.held == 0);
 	for (size_t i = 0; i < 2000; i += 10)
 		assert_int_equal(tcp_peek(c[0], i).p[0], '0');
 	tcp_read_done(c[0], 2000);
@@ -383,13 +383,13 @@ static void test_slow_readers_are_dropped_when_memory_is_short(void **state)
 		assert_true(tcp_write(c[i % 6][0], buf, sizeof(buf)) <= sizeof(buf));
 		pair_run(w, 20 * MS);
 	}
-	assert_true(tcp_mem_short(w->t[0]));
+	assert_true(tcp_mem_short(&w->t[0]->snd));
 	pair_run(w, 20000 * MS);
 	for (int i = 0; i < 6; i++)
 		dropped += tcp_close_reason(c[i][0]) == TCP_CLOSE_MEMORY;
 	assert_in_range(dropped, 1, 5);
 	assert_int_equal(STAT(w, 0, tcp_conn_mem), dropped);
-	assert_false(tcp_mem_short(w->t[0]));
+	assert_false(tcp_mem_short(&w->t[0]->snd));
 	pair_free(w);
 }
 
