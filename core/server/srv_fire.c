@@ -17,7 +17,8 @@
  * - Nodes and ACLs of the triggers in line stay readable because the tree's reader is moved on only
  *   to the last transaction before the oldest of them.
  *
- * The slices follow what leaves: while the device or the packets are short, they are small. */
+ * The slices follow what leaves: while the device or the packets are short, they are small
+ * (events_room of srv_conf). */
 #include "core/server/srv_int.h"
 
 struct told {
@@ -38,6 +39,8 @@ static void fire_one(void *ctx, uint32_t conn, enum zk_event event, struct zk_sp
 		return;
 	}
 	event_send(c, t->fire->zxid, event, path);
+	/* a long path takes the room of several */
+	t->s->fires.budget -= (int)(path.n / SRV_EVENT_BYTES) * WATCH_COST_TELL;
 }
 
 /** The tree may let go of what no trigger in line needs. */

@@ -32,6 +32,7 @@ enum {
 	SRV_MESSAGES_ROUND = 4096, /* of the leader, per srv_begin() */
 	SRV_CHANGES_ROUND = 4096,  /* change records per srv_begin() */
 	SRV_EVENTS_ROUND = 64,     /* notifications per srv_begin(), see srv_fire.c */
+	SRV_EVENT_BYTES = 512,     /* of a notification's path, as good as another one */
 	SRV_FIRES_MAX = 256,       /* triggers that have not told everyone yet */
 	SRV_DROPS_ROUND = 2048,    /* watches of closed connections taken away per round */
 	SRV_RUN_ROUND = 1024,      /* connections resumed per round */

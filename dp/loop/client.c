@@ -149,6 +149,7 @@ static void publish_pressure(struct client *c)
 	/* partner: relaxed loads, figures only */
 	atomic_store_explicit(&c->stats.packet_waits, n->tcp_snd_mem_waits + n->tcp_snd_share_waits,
 			      memory_order_relaxed);
+	atomic_store_explicit(&c->stats.events_short, c->pace.short_rounds, memory_order_relaxed);
 	atomic_store_explicit(&c->stats.packet_drops,
 			      n->pool_empty + n->tcp_rcv_mem_dropped + n->tcp_conn_mem,
 			      memory_order_relaxed);
@@ -161,7 +162,9 @@ static void round_over(struct client *c, uint64_t now_ns)
 	uint64_t ns = now_ns - c->now_ns;
 
 	if (zk_likely(c->worked)) {
-		zk_metric_add(&c->times.round, ns > c->taken_ns ? ns - c->taken_ns : 0);
+		ns = ns > c->taken_ns ? ns - c->taken_ns : 0;
+		zk_metric_add(&c->times.round, ns);
+		pace_round(&c->pace, ns);
 		if (c->owed_ns)
 			c->owed_ns += c->taken_ns; /* as if it had come so much later */
 		else if (c->heard)
@@ -253,20 +256,17 @@ bool client_drained(const struct client *c)
 	return atomic_load_explicit(&c->drained, memory_order_acquire);
 }
 
-/* srv's events_room(): a fan-out keeps the device busy, not its queue long. */
+/* srv's events_room(). Who is told answers, at least with an ACK: those must not pile up in the
+ * device either. */
 static unsigned events_room(void *ctx, unsigned want)
 {
 	struct client *c = ctx;
-	uint32_t packets = tcp_snd_room(c->tcp);
-	uint64_t pause = packets > 2 * want ? EVENTS_FEW_NS : EVENTS_LATE_NS;
+	struct pace_look look = {.now_ns = c->now_ns,
+				 .packets_max = c->conf.tcp.snd_packets_max,
+				 .packets = tcp_snd_room(c->tcp),
+				 .behind = c->tx_n || c->tx_capped || c->rx_full};
 
-	/* who is told answers, at least with an ACK: those must not pile up in the device either */
-	if (packets > 2 * want && c->tx_n == 0 && !c->tx_capped && !c->rx_full)
-		return want;
-	if (c->now_ns - c->few_ns < pause)
-		return 0;
-	c->few_ns = c->now_ns;
-	return want < EVENTS_FEW ? want : EVENTS_FEW;
+	return pace_slice(&c->pace, &look, want);
 }
 
 static enum zk_err client_init(struct client *c, uint64_t now_ns)

@@ -62,6 +62,7 @@ struct client_conf {
 	X(accepted, "connections accepted")                                                        \
 	X(refused, "connections reset at once: limit")                                             \
 	X(syn_refused, "SYNs refused: draining or maxCnxns")                                       \
+	X(events_short, "rounds with notifications in line that left the packets to replies")      \
 	X(packet_waits, "writes that had to wait for packets")                                     \
 	X(packet_drops, "packets dropped and connections lost for want of packets or records")     \
 	X(syn_unanswered, "SYNs dropped: dp.maxConnections, or no memory for a record")

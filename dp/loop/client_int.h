@@ -4,16 +4,14 @@
 #define ZK_LOOP_CLIENT_INT_H
 
 #include "dp/loop/client.h"
+#include "dp/loop/pace.h"
 
 enum {
 	RX_BURST = PORT_BURST_MAX, /* frames per round from the device */
 	HANDED_BURST = 32,         /* packets per round from each other core */
 	TX_ARRAY = 2 * PORT_BURST_MAX,
-	TX_BURSTS = 4,            /* per round */
-	EVENTS_FEW = 16,          /* notifications that get through when there is no room ... */
-	EVENTS_FEW_NS = 100000,   /* ... in so much time, on a busy device ... */
-	EVENTS_LATE_NS = 1000000, /* ... or when the packets are short */
-	READY_PER_ROUND = 4096,   /* connections; the stack's list keeps the rest */
+	TX_BURSTS = 4,          /* per round */
+	READY_PER_ROUND = 4096, /* connections; the stack's list keeps the rest */
 };
 
 /** What srv calls its transport: a connection of TCP and whose it is. */
@@ -34,7 +32,7 @@ struct client {
 	uint64_t srv_drained_ns;
 	uint32_t wake;         /* members that were handed something in this round */
 	uint64_t leader_put;   /* our ring to the leader when last looked at */
-	uint64_t few_ns;       /* when notifications last went into a crowd, see events_room() */
+	struct pace pace;      /* of notifications */
 	bool rx_full;          /* the last burst was: more is waiting */
 	bool tx_capped;        /* the last round sent as much as a round may */
 	bool tx_left;          /* the last round left output for the next */

@@ -32,7 +32,8 @@ struct mass {
 	unsigned notes;
 };
 
-static unsigned events_all, round_max;
+static unsigned events_all, frames_all, round_max;
+static size_t bytes_all;
 static uint8_t room[2048];
 
 static struct zk_span io_peek(void *t, size_t skip)
@@ -68,6 +69,8 @@ static void frame(struct mass *m, const uint8_t *p, size_t n)
 	struct note *k = &m->note[m->notes % NOTE_MAX];
 
 	assert_int_equal(zk_get32(p), n - 4);
+	frames_all++;
+	bytes_all += n;
 	if (n == 41 && m->notes == 0 && m->replies == 0) { /* ConnectResponse */
 		m->replies++;
 		return;
@@ -120,16 +123,21 @@ static const struct note *last(const struct mass *m)
 	return &m->note[(m->notes - 1) % NOTE_MAX];
 }
 
-static void send_bytes(struct fake *f, struct mass *m, const void *p, size_t n)
+/* It has come; the server has not looked yet. */
+static void load_bytes(struct mass *m, const void *p, size_t n)
 {
 	assert_true(m->in_n + n <= IN_BYTES);
 	memcpy(m->in + m->in_n, p, n);
 	m->in_n += (unsigned)n;
+}
+
+static void send_bytes(struct fake *f, struct mass *m, const void *p, size_t n)
+{
+	load_bytes(m, p, n);
 	srv_input(m->c, f->now_ns);
 }
 
-static void send_path(struct fake *f, struct mass *m, int32_t xid, int32_t op, const char *path,
-		      bool watch)
+static void load_path(struct mass *m, int32_t xid, int32_t op, const char *path, bool watch)
 {
 	struct req r;
 
@@ -137,7 +145,14 @@ static void send_path(struct fake *f, struct mass *m, int32_t xid, int32_t op, c
 	req_str(&r, path);
 	req_u8(&r, watch);
 	req_end(&r);
-	send_bytes(f, m, r.b, r.n);
+	load_bytes(m, r.b, r.n);
+}
+
+static void send_path(struct fake *f, struct mass *m, int32_t xid, int32_t op, const char *path,
+		      bool watch)
+{
+	load_path(m, xid, op, path, watch);
+	srv_input(m->c, f->now_ns);
 }
 
 static struct mass *mass_new(struct fake *f, unsigned n)
@@ -242,12 +257,15 @@ static void one_node(void **state)
 	(void)round_of(f);
 	assert_int_equal(last(writer)->xid, 5);
 	while (events_all < EVENTS) {
-		unsigned had = by->replies;
+		unsigned had = by->replies, frames = frames_all;
 
-		send_path(f, by, (int32_t)rounds, ZK_OP_GET_DATA, "/hot", false);
+		/* what comes before a round is answered in it, behind one slice and no more */
+		load_path(by, (int32_t)rounds, ZK_OP_GET_DATA, "/hot", false);
+		assert_true(round_of(f) > 0);
+		srv_input(by->c, f->now_ns);
 		assert_int_equal(by->replies, had + 1);
 		assert_int_equal(last(by)->first, 'b');
-		assert_true(round_of(f) > 0);
+		assert_true(frames_all - frames <= SRV_EVENTS_ROUND + 1);
 		assert_true(rounds++ < EVENTS);
 	}
 	printf("%u notifications: %u rounds, at most %u in one\n", EVENTS, rounds, round_max);
@@ -360,6 +378,38 @@ static void burst(void **state)
 	mass_free(f, v, WATCHERS);
 }
 
+/* Long paths count for several: a round is bounded in bytes, too. */
+static void long_paths(void **state)
+{
+	enum { WATCHERS = 1000, PATH = 900, FRAME = PATH + 64 };
+	struct fake *f = machine(WATCHERS);
+	struct mass *v = mass_new(f, WATCHERS);
+	static char path[PATH + 1];
+	struct req r;
+
+	(void)state;
+	for (unsigned i = 0; i < WATCHERS; i++) {
+		req_start(&r, 1, ZK_OP_ADD_WATCH);
+		req_str(&r, "/");
+		req_i32(&r, 1); /* persistent, recursive */
+		req_end(&r);
+		send_bytes(f, &v[i], r.b, r.n);
+	}
+	memset(path, 'p', PATH);
+	path[0] = '/';
+	(void)fake_tx(f, ZK_OP_CREATE, path, "");
+	while (events_all < WATCHERS) {
+		size_t before = bytes_all;
+
+		assert_true(round_of(f) > 0);
+		assert_true(bytes_all - before <=
+			    SRV_EVENTS_ROUND * (SRV_EVENT_BYTES + 64) + FRAME);
+	}
+	fake_settle(f);
+	assert_int_equal(events_all, WATCHERS);
+	mass_free(f, v, WATCHERS);
+}
+
 static unsigned room_left;
 
 static unsigned narrow(void *ctx, unsigned want)
@@ -447,7 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_node),        cmocka_unit_test(one_multi),
 		cmocka_unit_test(burst),           cmocka_unit_test(by_the_device),
-		cmocka_unit_test(close_with_many),
+		cmocka_unit_test(close_with_many), cmocka_unit_test(long_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
