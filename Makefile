@@ -79,6 +79,7 @@ help:
 	@echo 'make lint arch tidy  style, house plan, repository rules'
 	@echo 'make bench           zokord and the load generator over memif on two CPUs (root)'
 	@echo 'make bench-watch     a million watches on zokord and on Apache ZooKeeper (root)'
+	@echo 'make bench-fanout    100,000 watchers hear of a change; how long another client waits (root)'
 	@echo 'make bench-snapshot  longest gap of a client while a snapshot is written (root)'
 	@echo 'make bench-failover, bench-ensemble     three servers beside three of Apache: leader killed; throughput (root)'
 	@echo 'make bench-log       the log writer beside its disk (LOG_DIR)'

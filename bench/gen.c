@@ -331,11 +331,11 @@ static bool next_workload(struct gen *g, struct gen_conn *c)
 	c->xid_sent++;
 	switch (g->op) {
 	case BENCH_GET_DATA:
-		n = zkmsg_path_watch(f, c->xid_sent, ZKMSG_GET_DATA, path);
+		n = zkmsg_path_watch(f, c->xid_sent, ZKMSG_GET_DATA, path, false);
 		want += 4 + ZKMSG_DATA_BYTES;
 		break;
 	case BENCH_EXISTS:
-		n = zkmsg_path_watch(f, c->xid_sent, ZKMSG_EXISTS, path);
+		n = zkmsg_path_watch(f, c->xid_sent, ZKMSG_EXISTS, path, false);
 		break;
 	case BENCH_SET_DATA:
 		n = zkmsg_set_data(f, c->xid_sent, path);

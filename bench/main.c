@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, WATCHERS_MAX = 100000, MODES = 5 };
 
 static const char usage[] =
 	"usage: zokor-bench MODE --device DEVICE [OPTION...]\n"
 	"\n"
 	"modes\n"
 	"  run           load a ZooKeeper server and print rates and latencies\n"
+	"  fanout        watches on one node and on ten; how long a client beside them waits\n"
 	"  null-server   answer every request with a reply of the right size: the stack's own "
 	"limit\n"
 	"  echo          send bare frames to an echo-server: the device's own limit\n"
@@ -32,6 +33,8 @@ static const char usage[] =
 	"  --repeats N         print the median of N (1)\n"
 	"  --shapes CxW,...    connections and window (64x16,256x1,1x1)\n"
 	"  --workloads W,...   of getData, exists, setData, create (all)\n"
+	"  --watchers N        fanout: connections that watch one node, a tenth of them ten "
+	"(100000)\n"
 	"  --frame BYTES       echo: frame length (200)\n"
 	"  --json              JSON instead of a table\n"
 	"  --save FILE         also keep the results for --echo or --null\n"
@@ -115,12 +118,12 @@ static bool parse_workloads(char *text, struct bench_options *o)
 }
 
 static const struct option options[] = {
-	{"device", 1, NULL, 'd'}, {"address", 1, NULL, 'a'},   {"server", 1, NULL, 's'},
-	{"port", 1, NULL, 'p'},   {"seconds", 1, NULL, 't'},   {"repeats", 1, NULL, 'r'},
-	{"shapes", 1, NULL, 'c'}, {"workloads", 1, NULL, 'w'}, {"frame", 1, NULL, 'f'},
-	{"json", 0, NULL, 'j'},   {"save", 1, NULL, 'o'},      {"echo", 1, NULL, 'e'},
-	{"null", 1, NULL, 'n'},   {"linger", 1, NULL, 'l'},    {"eal", 1, NULL, 'x'},
-	{"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0},
+	{"device", 1, NULL, 'd'},   {"address", 1, NULL, 'a'},   {"server", 1, NULL, 's'},
+	{"port", 1, NULL, 'p'},     {"seconds", 1, NULL, 't'},   {"repeats", 1, NULL, 'r'},
+	{"shapes", 1, NULL, 'c'},   {"workloads", 1, NULL, 'w'}, {"frame", 1, NULL, 'f'},
+	{"json", 0, NULL, 'j'},     {"save", 1, NULL, 'o'},      {"echo", 1, NULL, 'e'},
+	{"null", 1, NULL, 'n'},     {"linger", 1, NULL, 'l'},    {"eal", 1, NULL, 'x'},
+	{"watchers", 1, NULL, 'W'}, {"help", 0, NULL, 'h'},      {NULL, 0, NULL, 0},
 };
 
 static bool option_take(int c, struct bench_options *o)
@@ -155,6 +158,11 @@ static bool option_take(int c, struct bench_options *o)
 		if (!parse_number(optarg, 15, &n))
 			return false;
 		o->repeats = (unsigned)n;
+		return true;
+	case 'W':
+		if (!parse_number(optarg, WATCHERS_MAX, &n) || n < 10)
+			return bad("bad --watchers", optarg);
+		o->watchers = (unsigned)n;
 		return true;
 	case 'c':
 		return parse_shapes(optarg, o);
@@ -197,6 +205,7 @@ static void defaults(struct bench_options *o, bool server)
 		.seconds = 2,
 		.frame_bytes = 200,
 		.repeats = 1,
+		.watchers = WATCHERS_MAX,
 		.shape = {{64, 16}, {256, 1}, {1, 1}},
 		.shapes = 3,
 		.op = {BENCH_GET_DATA, BENCH_EXISTS, BENCH_SET_DATA, BENCH_CREATE},
@@ -210,8 +219,9 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(const struct bench_options *o);
 		bool server, stack;
-	} modes[] = {
+	} modes[MODES] = {
 		{"run", bench_run, false, true},
+		{"fanout", bench_fanout, false, true},
 		{"null-server", bench_null_server, true, true},
 		{"echo", bench_echo, false, false},
 		{"echo-server", bench_echo_server, true, false},
@@ -220,13 +230,13 @@ int main(int argc, char **argv)
 	size_t m = 0;
 	int c;
 
-	while (argc > 1 && m < 4 && strcmp(argv[1], modes[m].name) != 0)
+	while (argc > 1 && m < MODES && strcmp(argv[1], modes[m].name) != 0)
 		m++;
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (argc < 2 || m == 4) {
+	if (argc < 2 || m == MODES) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}

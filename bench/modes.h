@@ -28,12 +28,14 @@ struct bench_options {
 	const char *save;      /* results as "key value" lines for a later --echo or --null */
 	const char *echo_file; /* saved by echo */
 	const char *null_file; /* saved by a run against null-server */
+	unsigned watchers;     /* fanout */
 	const char *linger;    /* see bench_linger() */
 };
 
 int bench_echo_server(const struct bench_options *o);
 int bench_echo(const struct bench_options *o);
 int bench_null_server(const struct bench_options *o);
+int bench_fanout(const struct bench_options *o);
 int bench_run(const struct bench_options *o);
 
 #endif

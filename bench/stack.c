@@ -18,7 +18,10 @@ enum {
 	OPEN_TRIES = 100,
 	OPEN_GAP_NS = 100000000,
 	OUTPUT_BURSTS_MAX = 64,
-	LINGER_NAPS = 6000
+	LINGER_NAPS = 6000,
+	ETH_HDR_BYTES = 14,
+	MAC_IP_AT = 2,      /* in the destination */
+	ARP_TARGET_AT = 38, /* in the frame */
 };
 
 static volatile sig_atomic_t stop_flag;
@@ -76,9 +79,9 @@ static bool device_open(struct bench_stack *s, const struct port_spec *spec)
 	return true;
 }
 
-static bool net_open(struct bench_stack *s, const struct bench_stack_conf *conf)
+static bool net_open(struct bench_stack *s, const struct bench_stack_conf *conf, uint32_t ip)
 {
-	struct net_conf nc = {.addr = net_addr_v4(conf->ip),
+	struct net_conf nc = {.addr = net_addr_v4(ip),
 			      .prefix = (uint8_t)conf->prefix,
 			      .mtu = port_mtu(s->port),
 			      .cores = 1,
@@ -91,22 +94,36 @@ static bool net_open(struct bench_stack *s, const struct bench_stack_conf *conf)
 
 	nc.mac[0] = 0x02;
 	nc.mac[1] = 0x62;
-	zk_put32(nc.mac + 2, conf->ip);
+	zk_put32(nc.mac + 2, ip);
 	if (getrandom(nc.secret, sizeof(nc.secret), 0) < 0 ||
 	    getrandom(nc.steer_key, sizeof(nc.steer_key), 0) < 0) {
 		say(NULL, "no random numbers");
 		return false;
 	}
 	tcp_conf_default(&tc);
-	tc.conns_max = 8192;
+	tc.conns_max = conf->conns_max ? conf->conns_max : 8192;
 	tc.mem_packets_max = TX_PACKETS - 1024;
 	tc.time_wait_ms = 1000;
-	zk_mem_init_heap(&s->mem, 0);
-	err = net_new(&nc, &tc, s->now_ns, &s->net);
+	err = net_new(&nc, &tc, s->now_ns, &s->nets[s->nets_n]);
 	if (err) {
 		say(NULL, zk_err_text(err));
 		return false;
 	}
+	s->nets_n++;
+	return true;
+}
+
+static bool nets_open(struct bench_stack *s, const struct bench_stack_conf *conf)
+{
+	unsigned n = conf->stacks ? conf->stacks : 1;
+
+	zk_assert(n <= BENCH_STACKS_MAX);
+	zk_mem_init_heap(&s->mem, 0);
+	for (unsigned i = 0; i < n; i++)
+		if (!net_open(s, conf, conf->ip + i))
+			return false;
+	s->first_ip = conf->ip;
+	s->net = s->nets[0];
 	s->tcp = net_tcp(s->net);
 	return true;
 }
@@ -134,7 +151,7 @@ bool bench_stack_open(struct bench_stack *s, const struct bench_stack_conf *conf
 	}
 	s->now_ns = eal_now_ns();
 	s->pool = port_pool_new("tx", TX_PACKETS, TX_ROOM);
-	return s->pool && device_open(s, &spec) && (conf->ip == 0 || net_open(s, conf));
+	return s->pool && device_open(s, &spec) && (conf->ip == 0 || nets_open(s, conf));
 }
 
 bool bench_linger(struct bench_stack *s, const char *file)
@@ -161,8 +178,8 @@ bool bench_stack_close(struct bench_stack *s)
 
 	while (s->out_at < s->out_n)
 		pkt_free(s->out[s->out_at++]);
-	if (s->net)
-		net_free(s->net);
+	for (unsigned i = 0; i < s->nets_n; i++)
+		net_free(s->nets[i]);
 	if (s->port)
 		ok = port_close(s->port) == 0;
 	if (s->pool)
@@ -171,14 +188,37 @@ bool bench_stack_close(struct bench_stack *s)
 	return ok;
 }
 
+/* Which of several stacks is a frame for? Each has its address in its MAC; a broadcast can only be
+ * ARP, which names its target. */
+static unsigned stack_of(const struct bench_stack *s, const struct pkt *p)
+{
+	bool one = p->len < ETH_HDR_BYTES || !(p->data[0] & 1);
+	unsigned at = one ? MAC_IP_AT : ARP_TARGET_AT;
+	uint32_t ip = p->len >= at + 4 ? zk_get32(p->data + at) : s->first_ip;
+
+	return ip - s->first_ip < s->nets_n ? ip - s->first_ip : 0;
+}
+
 unsigned bench_stack_in(struct bench_stack *s)
 {
-	struct pkt *v[PORT_BURST_MAX];
+	struct pkt *v[PORT_BURST_MAX], *own[BENCH_STACKS_MAX][PORT_BURST_MAX];
 	uint16_t n = port_rx(s->port, 0, v, PORT_BURST_MAX);
+	unsigned own_n[BENCH_STACKS_MAX] = {0};
 
 	s->now_ns = eal_now_ns();
-	if (n > 0)
-		net_input(s->net, v, n, s->now_ns);
+	if (s->nets_n == 1) {
+		if (n > 0)
+			net_input(s->net, v, n, s->now_ns);
+		return n;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		unsigned k = stack_of(s, v[i]);
+
+		own[k][own_n[k]++] = v[i];
+	}
+	for (unsigned k = 0; k < s->nets_n; k++)
+		if (own_n[k] > 0)
+			net_input(s->nets[k], own[k], own_n[k], s->now_ns);
 	return n;
 }
 
@@ -193,15 +233,18 @@ static bool out_drain(struct bench_stack *s)
 
 void bench_stack_out(struct bench_stack *s)
 {
-	net_round_end(s->net, s->now_ns);
-	for (int i = 0; i < OUTPUT_BURSTS_MAX; i++) {
+	unsigned silent = 0; /* stacks in a row that had nothing */
+
+	for (unsigned k = 0; k < s->nets_n; k++)
+		net_round_end(s->nets[k], s->now_ns);
+	for (int i = 0; i < OUTPUT_BURSTS_MAX && silent < s->nets_n; i++) {
 		if (!out_drain(s)) {
 			s->tx_full++;
 			return;
 		}
 		s->out_at = 0;
-		s->out_n = net_output(s->net, s->out, PORT_BURST_MAX, s->now_ns);
-		if (s->out_n == 0)
-			return;
+		s->out_n = net_output(s->nets[s->turn], s->out, PORT_BURST_MAX, s->now_ns);
+		s->turn = (s->turn + 1) % s->nets_n;
+		silent = s->out_n == 0 ? silent + 1 : 0;
 	}
 }

@@ -13,15 +13,22 @@
 struct bench_stack_conf {
 	const char *device;  /* as dp.device */
 	uint32_t ip, prefix; /* own address; 0 = no stack, frames only */
+	unsigned stacks;     /* with addresses from ip on; 0 = one */
+	uint32_t conns_max;  /* of each stack; 0 = 8192 */
 	const char *eal_args;
 };
+
+enum { BENCH_STACKS_MAX = 4 };
 
 struct bench_stack {
 	struct port *port;
 	struct pkt_pool *pool;
 	struct zk_mem mem;
-	struct net *net;
+	struct net *net; /* the first, or the only, of these */
 	struct tcp *tcp;
+	struct net *nets[BENCH_STACKS_MAX]; /* more than one address has more ports */
+	unsigned nets_n, turn;
+	uint32_t first_ip;
 	uint64_t now_ns; /* read after the last receive */
 	struct pkt *out[PORT_BURST_MAX];
 	unsigned out_n, out_at;

@@ -50,12 +50,12 @@ size_t zkmsg_connect(uint8_t *f, int32_t timeout_ms)
 	return seal(f, p + 17);
 }
 
-size_t zkmsg_path_watch(uint8_t *f, int32_t xid, int32_t op, const char *path)
+size_t zkmsg_path_watch(uint8_t *f, int32_t xid, int32_t op, const char *path, bool watch)
 {
 	uint8_t *p = put_i32(put_i32(f + 4, xid), op);
 
 	p = put_text(p, path);
-	*p++ = 0;
+	*p++ = watch;
 	return seal(f, p);
 }
 

@@ -26,7 +26,7 @@ enum {
 
 /** Each writes one whole frame to @p p (ZKMSG_FRAME_MAX bytes) and returns its length. */
 size_t zkmsg_connect(uint8_t *p, int32_t timeout_ms);
-size_t zkmsg_path_watch(uint8_t *p, int32_t xid, int32_t op, const char *path); /* no watch */
+size_t zkmsg_path_watch(uint8_t *p, int32_t xid, int32_t op, const char *path, bool watch);
 size_t zkmsg_set_data(uint8_t *p, int32_t xid, const char *path);
 size_t zkmsg_create(uint8_t *p, int32_t xid, const char *path);
 size_t zkmsg_close(uint8_t *p, int32_t xid);

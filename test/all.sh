@@ -50,6 +50,7 @@ steps=(
 	"clients/asan=env ZOKORD=build/v-address-undefined/zokord test/clients/run.sh zokor"
 	"net/asan=env ZOKORD=build/v-address-undefined/zokord test/net/zokord.sh"
 	"bench/watch=$make bench-watch-smoke"
+	"bench/fanout=$make bench-fanout-smoke"
 	"clients/limits=test/clients/limits.sh zokor"
 	"lint/tidy&=$make $jobs lint-tidy"
 	"fuzz=$make fuzz T=${T:-15}"
