@@ -3,9 +3,10 @@
  * for one client at a time; for pipelined ones the bandwidth of the same files, writes and syncs
  * without a log, in turns with it. No network, no tree: the main thread plays the leader core.
  *
- * usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES]]]]
+ * usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES [SLOTS]]]]]
  *   SECONDS of each run with one client (2; 0: none), MIB of each pipelined run (128), PAIRS of
- *   runs (5), BYTES of a transaction (100, 1000, 10000 and 1000000 in turn).
+ *   runs (5), BYTES of a transaction (0: 100, 1000, 10000 and 1000000 in turn), SLOTS:
+ *   transactions that may be under way (32768).
  *   Files are made in DIR/zokor-log-bench.XXXXXX and removed; the default writes some 7 GB. */
 #include "bench/micro/log_limit.h"
 #include "ctl/server/logwriter.h"
@@ -13,16 +14,15 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
 	MIB = 1 << 20,
-	SLOTS = 32768,              /* as zokord with dp.coreMemory=1G */
 	UNDER_WAY_BYTES = 64 << 20, /* of transactions; a leader core has a limit of bytes too */
 	FRAME = 13, /* TXNLOG_FRAME_BYTES: what a record is larger than its transaction */
 	SPIN_US = 100,
@@ -32,6 +32,7 @@ enum {
 static double seconds = 2;
 static uint64_t run_bytes = UINT64_C(128) * MIB;
 static unsigned pairs = 5;
+static uint32_t slots = 32768; /* as zokord with dp.coreMemory=1G */
 static char dir[512];
 
 static uint64_t now_ns(void)
@@ -40,15 +41,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage u;
-
-	(void)getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static void *need(void *p)
@@ -134,7 +126,7 @@ static void open_side(struct side *s, size_t n, bool spare_cpu)
 	open_dirs(&s->dirs);
 	zk_mem_init_heap(&s->mem, 0);
 	must(waker_init(&s->leader) == ZK_EOK, "eventfd");
-	must(logstage_init(&s->stage, &s->mem, SLOTS, 0, false) == ZK_EOK, "stage");
+	must(logstage_init(&s->stage, &s->mem, slots, 0, false) == ZK_EOK, "stage");
 	s->writer = need(calloc(1, sizeof(*s->writer)));
 	config_cpus_get(&c.cpus);
 	must(logwriter_start(s->writer, &c) == ZK_EOK, "log writer");
@@ -197,35 +189,17 @@ static void one_client(size_t n, bool spare_cpu, struct zk_hist *h)
 /* ---- pipelined ---------------------------------------------------------------------------------
  */
 
-/* Time of a thread, in seconds: on a CPU; ready, but another has the CPU. */
-struct busy {
-	double runs, waits;
-};
-
-static struct busy busy_of(const char *tid)
-{
-	char path[64];
-	uint64_t runs_ns = 0, waits_ns = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%.20s/schedstat", tid);
-	f = fopen(path, "re");
-	if (f) {
-		(void)!fscanf(f, "%" SCNu64 " %" SCNu64, &runs_ns, &waits_ns);
-		fclose(f);
-	}
-	return (struct busy){(double)runs_ns / 1e9, (double)waits_ns / 1e9};
-}
-
-/* Of the thread of that name, zeros without one. */
-static struct busy busy_named(const char *name)
+/* How long the thread of that name was ready while another had the CPU, in seconds; 0 without one.
+ */
+static double waits_of(const char *name)
 {
 	DIR *d = need(opendir("/proc/self/task"));
-	struct busy b = {0, 0};
 	struct dirent *e;
+	double s = 0;
 
 	while ((e = readdir(d)) != NULL) {
 		char path[64], comm[32] = "";
+		uint64_t runs_ns, waits_ns = 0;
 		FILE *f;
 
 		snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", e->d_name);
@@ -234,11 +208,24 @@ static struct busy busy_named(const char *name)
 			continue;
 		(void)!fscanf(f, "%31s", comm);
 		fclose(f);
-		if (strcmp(comm, name) == 0)
-			b = busy_of(e->d_name);
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/schedstat", e->d_name);
+		f = strcmp(comm, name) == 0 ? fopen(path, "re") : NULL;
+		if (!f)
+			continue;
+		if (fscanf(f, "%" SCNu64 " %" SCNu64, &runs_ns, &waits_ns) == 2)
+			s = (double)waits_ns / 1e9;
+		fclose(f);
 	}
 	closedir(d);
-	return b;
+	return s;
+}
+
+static double clock_seconds(clockid_t which)
+{
+	struct timespec ts = {0};
+
+	(void)clock_gettime(which, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 struct result {
@@ -246,6 +233,7 @@ struct result {
 	double runs, waits; /* of the writer's thread, of the time */
 	double feeds;       /* ... of the thread that gives it transactions */
 	double kernel;      /* ... of the kernel's workers for it */
+	double per_cpu;     /* MB/s, if that were all of one */
 	double txns, batch_bytes;
 };
 
@@ -270,25 +258,28 @@ static void feed(struct side *s, uint64_t count)
 static void pipelined(size_t n, struct result *r)
 {
 	uint64_t count = run_bytes / (n + FRAME) + 1, began;
-	double all, mine, took;
-	struct busy log;
+	double all, mine, log, waits, took;
+	clockid_t writer;
 	struct side s;
 
+	all = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+	mine = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
 	open_side(&s, n, false);
-	all = cpu_seconds();
-	mine = busy_named("log_bench").runs;
+	must(pthread_getcpuclockid(s.writer->id, &writer) == 0, "clock");
 	began = now_ns();
 	feed(&s, count);
 	took = (double)(now_ns() - began) / 1e9;
-	log = busy_named("zk-log");
-	mine = busy_named("log_bench").runs - mine;
-	all = cpu_seconds() - all;
+	log = clock_seconds(writer);
+	waits = waits_of("zk-log");
+	mine = clock_seconds(CLOCK_THREAD_CPUTIME_ID) - mine;
+	all = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - all;
 	r->mbs = (double)(count * (n + FRAME)) / took / 1e6;
 	r->txns = (double)count / took;
-	r->runs = log.runs / took;
-	r->waits = log.waits / took;
+	r->runs = log / took;
+	r->waits = waits / took;
 	r->feeds = mine / took;
-	r->kernel = all > log.runs + mine ? (all - log.runs - mine) / took : 0;
+	r->kernel = all > log + mine ? (all - log - mine) / took : 0;
+	r->per_cpu = r->mbs / (r->runs + r->kernel);
 	r->batch_bytes =
 		(double)s.writer->bytes / (double)(s.writer->batches ? s.writer->batches : 1);
 	close_side(&s);
@@ -325,19 +316,21 @@ static void in_turns(size_t n)
 	struct disk_dirs dirs;
 
 	for (unsigned i = 0; i < pairs; i++) {
-		open_dirs(&dirs);
-		r[i].limit_mbs = log_limit_same(&dirs, run_bytes);
-		disk_dirs_close(&dirs);
 		pipelined(n, &r[i]);
+		open_dirs(&dirs);
+		r[i].limit_mbs = log_limit_same(&dirs, run_bytes, (uint64_t)r[i].batch_bytes);
+		disk_dirs_close(&dirs);
 		r[i].share = r[i].mbs / r[i].limit_mbs;
 	}
 	qsort(r, pairs, sizeof(r[0]), by_share);
 #define MEDIAN(field) median(r, offsetof(struct result, field))
-	printf("  %7zu %8.0f %6.0f %6.0f   %3.0f %% (%3.0f..%3.0f)   %3.0f %% %3.0f %%   %3.0f %%  "
-	       " %3.0f %%   %5.0f\n",
-	       n, MEDIAN(txns), MEDIAN(mbs), MEDIAN(limit_mbs), 100 * r[pairs / 2].share,
-	       100 * r[0].share, 100 * r[pairs - 1].share, 100 * MEDIAN(runs), 100 * MEDIAN(waits),
-	       100 * MEDIAN(kernel), 100 * MEDIAN(feeds), MEDIAN(batch_bytes) / 1024);
+	printf("  %7zu %8.0f %6.0f %6.0f   %3.0f %% (%3.0f..%3.0f)  %5.0f  %3.0f %%  %3.0f %%  "
+	       "%3.0f %%  "
+	       "%3.0f %%  %8.0f\n",
+	       n, MEDIAN(txns), MEDIAN(mbs), MEDIAN(limit_mbs), 100 * MEDIAN(share),
+	       100 * r[0].share, 100 * r[pairs - 1].share, MEDIAN(per_cpu), 100 * MEDIAN(runs),
+	       100 * MEDIAN(waits), 100 * MEDIAN(kernel), 100 * MEDIAN(feeds),
+	       MEDIAN(batch_bytes) / 1024);
 #undef MEDIAN
 	fflush(stdout);
 }
@@ -348,13 +341,14 @@ static void bandwidth_of_all(size_t only)
 	struct disk_dirs dirs;
 
 	open_dirs(&dirs);
-	printf("pipelined, %u pairs of runs of %.0f MB; the disk in large writes, a sync per "
-	       "segment: "
-	       "%.0f MB/s\n"
-	       "medians      txns/s   MB/s  limit   share (least..most)  writer runs, waits for a "
-	       "CPU, "
-	       "kernel's threads, feeder; KiB a sync\n",
-	       pairs, (double)run_bytes / 1e6, log_limit_raw(&dirs, run_bytes));
+	printf("pipelined, at most %u under way, %u pairs of runs of %.0f MB, medians\n"
+	       "the disk in large writes, a sync per segment: %.0f MB/s\n"
+	       "  a CPU: MB/s if the writer and the kernel's threads for it had all of one;\n"
+	       "  runs, waits: the writer, of the time, on a CPU and ready while others have it\n"
+	       "    bytes   txns/s   MB/s  limit   share           a CPU   runs  waits kernel "
+	       "feeder  KiB "
+	       "a sync\n",
+	       slots, pairs, (double)run_bytes / 1e6, log_limit_raw(&dirs, run_bytes));
 	disk_dirs_close(&dirs);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (!only)
@@ -404,9 +398,10 @@ int main(int argc, char **argv)
 	run_bytes = (uint64_t)number(argc, argv, 3, (double)(run_bytes / MIB)) * MIB;
 	pairs = (unsigned)number(argc, argv, 4, pairs);
 	only = (size_t)number(argc, argv, 5, 0);
-	if (argc < 2 || argc > 6 || seconds < 0 || run_bytes == 0 || pairs < 1 ||
-	    pairs > PAIRS_MAX || (only && (only < 32 || only > UNDER_WAY_BYTES))) {
-		fprintf(stderr, "usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES]]]]\n");
+	slots = (uint32_t)number(argc, argv, 6, slots);
+	if (argc < 2 || argc > 7 || slots < 1 || slots > 1 << 20 || seconds < 0 || run_bytes == 0 ||
+	    pairs < 1 || pairs > PAIRS_MAX || (only && (only < 32 || only > UNDER_WAY_BYTES))) {
+		fprintf(stderr, "usage: log_bench DIR [SECONDS [MIB [PAIRS [BYTES [SLOTS]]]]]\n");
 		return 2;
 	}
 	snprintf(dir, sizeof(dir), "%s/zokor-log-bench.XXXXXX", argv[1]);

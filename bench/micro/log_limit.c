@@ -129,12 +129,12 @@ static double run(struct limit *l, uint64_t bytes)
 	return (double)done * 1e3 / (double)began;
 }
 
-double log_limit_same(const struct disk_dirs *dirs, uint64_t bytes)
+double log_limit_same(const struct disk_dirs *dirs, uint64_t bytes, uint64_t batch_bytes)
 {
 	struct limit l;
 	double mbs;
 
-	limit_init(&l, dirs, WAL_BUF_BYTES, WAL_BATCH_BYTES, WAL_BUFS);
+	limit_init(&l, dirs, WAL_BUF_BYTES, batch_bytes, WAL_BUFS);
 	mbs = run(&l, bytes);
 	limit_fini(&l);
 	return mbs;

@@ -10,9 +10,9 @@ enum { LOG_LIMIT_SEGMENT_BYTES = 64 << 20 };
 
 /** Bytes as the log writes them, without a log: segments of the same preallocation, named and
  * synced in the same way, writes of WAL_BUF_BYTES in whole blocks, WAL_BUFS at most under way, one
- * fdatasync per WAL_BATCH_BYTES, also while the next batch is written. Borrows @p dirs, removes its
+ * fdatasync per @p batch_bytes, also while the next batch is written. Borrows @p dirs, removes its
  * files. Blocks. @return MB/s. */
-double log_limit_same(const struct disk_dirs *dirs, uint64_t bytes);
+double log_limit_same(const struct disk_dirs *dirs, uint64_t bytes, uint64_t batch_bytes);
 
 /** As fast as one goes: MiB writes past the page cache, a sync at the end of each segment. */
 double log_limit_raw(const struct disk_dirs *dirs, uint64_t bytes);
