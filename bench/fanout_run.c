@@ -85,7 +85,7 @@ static bool quiet(struct fanout *f)
 /* Everybody watches the first @p nodes. */
 static bool set_watches(struct fanout *f, unsigned watchers, unsigned nodes)
 {
-	uint64_t before = f->replies;
+	uint64_t before = f->replies, asked = 0;
 	char path[PATH_MAX_BYTES];
 
 	for (unsigned i = 0; i < watchers; i++) {
@@ -93,11 +93,12 @@ static bool set_watches(struct fanout *f, unsigned watchers, unsigned nodes)
 			path_of(path, k);
 			fanout_ask(f, &f->watcher[i], ZKMSG_GET_DATA, path, true);
 		}
-		if (i >= FAN_WINDOW / nodes &&
-		    !fanout_until(f, &f->replies, before + (i - FAN_WINDOW / nodes) * nodes))
+		asked += nodes;
+		if (asked > FAN_WINDOW &&
+		    !fanout_until(f, &f->replies, before + asked - FAN_WINDOW))
 			return false;
 	}
-	return fanout_until(f, &f->replies, before + (uint64_t)watchers * nodes);
+	return fanout_until(f, &f->replies, before + asked);
 }
 
 static int by_value(const void *a, const void *b)
@@ -159,7 +160,7 @@ static bool all(struct fanout *f)
 	}
 	if (!fanout_until(f, &f->replies, NODES))
 		return false;
-	printf("%u watchers of one node, %u of ten, one client beside them; a gap is %u us or "
+	printf("%u watchers of one node, %u of ten, one client beside them; a gap is %d us or "
 	       "more; median of %u\n",
 	       n, few, FAN_GAP_NS / 1000, f->o->repeats);
 	head();
@@ -170,7 +171,7 @@ static bool all(struct fanout *f)
 	(void)snprintf(name, sizeof(name), "%ux1", n);
 	if (!tell(f, name, n, 1))
 		return false;
-	(void)snprintf(name, sizeof(name), "%ux%u", few, NODES);
+	(void)snprintf(name, sizeof(name), "%ux%d", few, NODES);
 	return tell(f, name, few, NODES) && quiet(f);
 }
 
