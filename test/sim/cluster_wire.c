@@ -138,22 +138,35 @@ static bool listens(struct cl *w, const struct port *port)
 	       (port->index < CL_DEV_PEER || w->wire->own_device);
 }
 
+/* A device that knows the quorum's frames, but for some. */
+static unsigned queue_of(struct cl *w, const struct port *port, const struct pkt *p)
+{
+	uint16_t to;
+
+	if (!w->wire->own_queue || port->index >= CL_DEV_PEER)
+		return 0;
+	if (cl_chance(w, 30))
+		return (unsigned)cl_draw(w, 2);
+	return net_local_port(p, &to) && to != CL_PORT_CLIENTS;
+}
+
 static void deliver(struct cl *w, struct cl_frame *f)
 {
 	struct port *port = &w->wire->port[f->to];
+	struct cl_queue *q = &port->queue[queue_of(w, port, f->pkt)];
 
 	if (!listens(w, port)) {
 		w->on_wire.deaf++;
 		pkt_free(f->pkt);
 		return;
 	}
-	if (port->tail - port->head == w->wire->rx_max) {
+	if (q->tail - q->head == w->wire->rx_max) {
 		w->on_wire.overrun++;
 		pkt_free(f->pkt);
 		return;
 	}
 	w->digest = w->digest * 31 + f->pkt->len;
-	port->rx[port->tail++ % CL_RX_MAX] = f->pkt;
+	q->rx[q->tail++ % CL_RX_MAX] = f->pkt;
 	if (port->machine < CL_SERVERS_MAX)
 		w->server[port->machine].poked = true;
 	else
@@ -202,17 +215,23 @@ void cl_wire_break(struct cl *w)
 
 void cl_wire_flush(struct port *port)
 {
-	while (port->head != port->tail)
-		pkt_free(port->rx[port->head++ % CL_RX_MAX]);
+	for (unsigned i = 0; i < 2; i++)
+		while (port->queue[i].head != port->queue[i].tail)
+			pkt_free(port->queue[i].rx[port->queue[i].head++ % CL_RX_MAX]);
+}
+
+static unsigned receive(struct cl_queue *q, struct pkt **v, unsigned n)
+{
+	unsigned k = 0;
+
+	while (k < n && q->head != q->tail)
+		v[k++] = q->rx[q->head++ % CL_RX_MAX];
+	return k;
 }
 
 unsigned cl_wire_receive(struct port *port, struct pkt **v, unsigned n)
 {
-	unsigned k = 0;
-
-	while (k < n && port->head != port->tail)
-		v[k++] = port->rx[port->head++ % CL_RX_MAX];
-	return k;
+	return receive(&port->queue[0], v, n);
 }
 
 /* ---- life ---- */
@@ -233,7 +252,8 @@ void cl_wire_init(struct cl *w)
 	x->offload = cl_chance(w, 500);
 	x->damage = x->offload ? 0 : rest[cl_draw(w, 2)];
 	x->rx_max = cl_chance(w, 300) ? 4 + (uint32_t)cl_draw(w, 12) : CL_RX_MAX;
-	x->own_device = cl_chance(w, 500);
+	x->own_device = cl_chance(w, 333);
+	x->own_queue = !x->own_device && cl_chance(w, 500);
 	x->mtu = (uint16_t)(cl_chance(w, 250) ? 576 + cl_draw(w, 600) : 1500);
 	x->rto_min_ms = 20 + (uint32_t)cl_draw(w, 180);
 	for (unsigned i = 0; i < CL_DEVS; i++)
@@ -272,6 +292,11 @@ uint16_t port_queues(const struct port *port)
 	return 1;
 }
 
+int port_peer_queue(const struct port *port)
+{
+	return port->w->wire->own_queue ? 1 : -1;
+}
+
 uint16_t port_mtu(const struct port *port)
 {
 	return port->w->wire->mtu;
@@ -296,8 +321,7 @@ int port_rx_fd(const struct port *port, uint16_t q)
 
 uint16_t port_rx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 {
-	zk_assert(q == 0);
-	return (uint16_t)cl_wire_receive(port, v, n);
+	return (uint16_t)receive(&port->queue[q], v, n);
 }
 
 /* Between any two frames its process may die. */
@@ -305,7 +329,7 @@ uint16_t port_tx(struct port *port, uint16_t q, struct pkt **v, uint16_t n)
 {
 	struct cl *w = port->w;
 
-	zk_assert(q == 0);
+	zk_assert(q < 2);
 	for (unsigned i = 0; i < n; i++) {
 		if (!cl_dead(&w->server[port->machine]))
 			cl_wire_send(w, port->index, v[i]);

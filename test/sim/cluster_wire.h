@@ -3,7 +3,8 @@
  * disorders and damages them, and is cut between machines, one way or both.
  *
  * A server is dp/loop/client.c (its client core) and dp/loop/peer.c (the quorum's stack) as they
- * are, on devices that end here; the two share one or have one each. A client is a stack of its
+ * are, on devices that end here; the two share one, with a queue each or one for both, or have one
+ * each. A client is a stack of its
  * own. Nobody is told that a connection is over but by what comes, or fails to come, on the wire.
  */
 #ifndef ZK_TEST_SIM_CLUSTER_WIRE_H
@@ -32,11 +33,15 @@ enum {
 	CL_MACHINES = CL_SERVERS_MAX + CL_CLIENTS, /* servers, then clients */
 };
 
+struct cl_queue {
+	struct pkt *rx[CL_RX_MAX];
+	uint32_t head, tail;
+};
+
 struct port {
 	struct cl *w;
 	unsigned index, machine;
-	struct pkt *rx[CL_RX_MAX];
-	uint32_t head, tail;
+	struct cl_queue queue[2]; /* the clients', and the quorum's where it has one */
 };
 
 struct cl_frame {
@@ -75,7 +80,7 @@ struct cl_wire {
 	uint64_t hole_ns[CL_MACHINES][CL_MACHINES]; /* from, to: nothing gets through until then */
 	/* by the seed */
 	unsigned loss, twice, disorder, damage; /* per thousand */
-	bool own_device, offload;
+	bool own_device, own_queue, offload;
 	uint32_t rx_max; /* frames that a device keeps, CL_RX_MAX at most */
 	uint16_t mtu;
 	uint32_t rto_min_ms;
@@ -93,7 +98,7 @@ void cl_wire_break(struct cl *w);
 void cl_wire_send(struct cl *w, unsigned from, const struct pkt *p);
 /** Throw away what the device holds. */
 void cl_wire_flush(struct port *port);
-/** For port_rx() and its like. */
+/** What a client's device has received. */
 unsigned cl_wire_receive(struct port *port, struct pkt **v, unsigned n);
 /** Its process asks for the time of day now: peer.c calls clock_gettime(). NULL: nobody's. */
 void cl_wire_clock(const struct cl_server *s);
