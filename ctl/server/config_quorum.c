@@ -6,10 +6,8 @@
 #include "ctl/server/disk.h"
 #include "ctl/server/value.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -200,24 +198,14 @@ static bool read_myid(struct config_ctx *x, int64_t *sid)
 /* IPv4 in host order. @return NULL or why not. */
 static const char *resolve_host(struct zk_span host, uint32_t *ip)
 {
-	const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
 	char name[256];
-	int rc;
 
 	*ip = 0;
 	if (host.n >= sizeof(name))
 		return "longer than a host name may be";
 	memcpy(name, host.p, host.n);
 	name[host.n] = 0;
-	if (!value_ipv4(name, ip))
-		return NULL;
-	rc = getaddrinfo(name, NULL, &hints, &found);
-	if (rc != 0)
-		return gai_strerror(rc);
-	*ip = ntohl(((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr.s_addr);
-	freeaddrinfo(found);
-	return NULL;
+	return value_host(name, ip);
 }
 
 static void resolve_hosts(struct config_ctx *x, const struct lines *l)

@@ -104,45 +104,20 @@ static enum zk_err open_port(struct ensemble *e, const struct peer_conf *peer)
 	return port_open(&pc, &e->peer_port, e->why);
 }
 
-/* Every host that a server line names and that has an address. */
-static unsigned hosts_of(const struct config_quorum *q, struct peer_host *out)
-{
-	unsigned n = 0;
-
-	for (uint32_t i = 0; i < q->members.n; i++) {
-		const struct zab_server *s = &q->members.server[i];
-
-		for (unsigned j = 0; j < s->addresses; j++) {
-			struct zk_span name = zab_host(&q->members, s->address[j].host);
-
-			if (q->ip[i][j] == 0 || name.n >= PEER_HOST_MAX)
-				continue;
-			memset(&out[n], 0, sizeof(out[n]));
-			memcpy(out[n].name, name.p, name.n);
-			out[n].addr = net_addr_v4(q->ip[i][j]);
-			n++;
-		}
-	}
-	return n;
-}
-
 static enum zk_err open_peer(struct ensemble *e, struct port *port)
 {
-	struct peer_host *hosts =
-		calloc((size_t)ZAB_SERVERS_MAX * ZAB_ADDRESSES_MAX, sizeof(*hosts));
 	struct peer_conf pc;
-	enum zk_err err = hosts ? ZK_EOK : ZK_ENOMEM;
+	enum zk_err err = ZK_EOK;
 
 	peer_conf_of(e->conf, &pc);
-	if (err == ZK_EOK && pc.own_device)
+	if (pc.own_device)
 		err = open_port(e, &pc);
-	if (err != ZK_EOK) {
-		free(hosts);
+	if (err != ZK_EOK)
 		return err;
-	}
 	pc.port = pc.own_device ? e->peer_port : port;
-	pc.hosts = hosts;
-	pc.hosts_n = hosts_of(&e->conf->quorum, hosts);
+	pc.hosts = e->names->host;
+	pc.hosts_n = e->names->n;
+	pc.names = &e->names->waker;
 	if (getrandom(pc.net.secret, sizeof(pc.net.secret), 0) != sizeof(pc.net.secret) ||
 	    getrandom(pc.net.steer_key, sizeof(pc.net.steer_key), 0) != sizeof(pc.net.steer_key))
 		err = ZK_EIO;
@@ -150,7 +125,6 @@ static enum zk_err open_peer(struct ensemble *e, struct port *port)
 		err = peer_new(&pc, eal_now_ns(), &e->peer);
 	if (err != ZK_EOK)
 		snprintf(e->why, ENSEMBLE_WHY_MAX, "the quorum's network: %s", zk_err_text(err));
-	free(hosts);
 	return err;
 }
 
@@ -244,6 +218,7 @@ enum zk_err ensemble_open(struct ensemble *e, const struct config *c,
 	struct quorum_files_conf fc = {.dirs = dirs,
 				       .length_max = recovery_length_max(c),
 				       .snap_factor_ppm = c->quorum.snap_factor_ppm};
+	struct names_conf nc = {.quorum = &c->quorum};
 	enum zk_err err;
 
 	*e = (struct ensemble){.conf = c, .dirs = dirs, .main.fd = -1};
@@ -257,6 +232,12 @@ enum zk_err ensemble_open(struct ensemble *e, const struct config *c,
 		return err;
 	}
 	e->has_files = true;
+	nc.cpus = fc.cpus;
+	err = names_start(&nc, &e->names);
+	if (err != ZK_EOK) {
+		snprintf(e->why, ENSEMBLE_WHY_MAX, "host names: %s", zk_err_text(err));
+		return err;
+	}
 	err = open_peer(e, port);
 	return err == ZK_EOK ? open_quorum(e) : err;
 }
@@ -270,6 +251,7 @@ bool ensemble_close(struct ensemble *e)
 		peer_abort_all(e->peer, eal_now_ns());
 		whole = peer_free(e->peer);
 	}
+	names_stop(e->names);
 	if (e->has_files)
 		quorum_files_stop(&e->files);
 	quorum_free(e->quorum);

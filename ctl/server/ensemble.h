@@ -6,6 +6,7 @@
 
 #include "core/server/quorum.h"
 #include "ctl/server/config.h"
+#include "ctl/server/names.h"
 #include "ctl/server/quorum_files.h"
 #include "ctl/server/say.h"
 #include "ctl/server/state.h"
@@ -21,6 +22,7 @@ struct ensemble {
 	const struct disk_dirs *dirs;
 	bool has_files, bound;
 	struct quorum_files files;
+	struct names *names;
 	struct quorum_view view;
 	struct quorum *quorum;
 	struct leader_quorum for_leader;

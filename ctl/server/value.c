@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/server/value.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netdb.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,5 +234,22 @@ const char *value_cpus(const char *text, uint16_t out[VALUE_CPUS_MAX], unsigned 
 			return "is not a list of CPU numbers like 1,2,3";
 	}
 	*n = count;
+	return NULL;
+}
+
+const char *value_host(const char *text, uint32_t *out)
+{
+	const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	int rc;
+
+	*out = 0;
+	if (!value_ipv4(text, out))
+		return NULL;
+	rc = getaddrinfo(text, NULL, &hints, &found);
+	if (rc != 0)
+		return gai_strerror(rc);
+	*out = ntohl(((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr.s_addr);
+	freeaddrinfo(found);
 	return NULL;
 }

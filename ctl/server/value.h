@@ -17,6 +17,8 @@ const char *value_java_int(const char *text, int64_t min, int64_t max, int64_t *
 const char *value_bool(const char *text, bool *out);
 /** Dotted quad, host byte order. */
 const char *value_ipv4(const char *text, uint32_t *out);
+/** ... or a host name that is looked up, which may block. On failure *out is 0. */
+const char *value_host(const char *text, uint32_t *out);
 /** Between 0 and 1, in billionths; what is finer is cut off. */
 const char *value_share(const char *text, uint32_t *billionths);
 /** "127.181.0.1/24". */

@@ -287,10 +287,17 @@ static bool dotted(struct zk_span s, struct net_addr *out)
 static bool find_host(const struct peer *p, struct zk_span name, struct net_addr *out)
 {
 	for (unsigned i = 0; i < p->conf.hosts_n; i++) {
-		if (zk_span_eq(name, zk_span_str(p->hosts[i].name))) {
-			*out = p->hosts[i].addr;
-			return true;
-		}
+		struct peer_host *h = &p->conf.hosts[i];
+		uint32_t ip;
+
+		if (!zk_span_eq(name, zk_span_str(h->name)))
+			continue;
+		(void)atomic_fetch_add_explicit(&h->dials, 1, memory_order_relaxed);
+		if (p->conf.names) /* it orders what is before it */
+			waker_kick(p->conf.names);
+		ip = atomic_load_explicit(&h->ip, memory_order_relaxed);
+		*out = net_addr_v4(ip);
+		return ip != 0;
 	}
 	return dotted(name, out);
 }
@@ -372,22 +379,6 @@ static void fill_conf(struct peer *p)
 	c->tcp.mem_packets_max = packets_of_data(c->rx_packets);
 	c->tcp.snd_packets_max = packets_of_data(c->tx_packets);
 	c->tcp.foreign_port = c->own_device ? 0 : c->client_port;
-	c->hosts = NULL; /* copied */
-}
-
-static enum zk_err copy_hosts(struct peer *p, const struct peer_host *hosts)
-{
-	size_t bytes = p->conf.hosts_n * sizeof(*hosts);
-
-	if (bytes == 0)
-		return ZK_EOK;
-	p->hosts = zk_mem_alloc(&p->mem.arena.mem, bytes);
-	if (!p->hosts)
-		return ZK_ENOMEM;
-	memcpy(p->hosts, hosts, bytes);
-	for (unsigned i = 0; i < p->conf.hosts_n; i++)
-		p->hosts[i].name[PEER_HOST_MAX - 1] = 0;
-	return ZK_EOK;
 }
 
 static enum zk_err init(struct peer *p, const struct peer_conf *conf, uint64_t now_ns)
@@ -408,9 +399,7 @@ static enum zk_err init(struct peer *p, const struct peer_conf *conf, uint64_t n
 		conn_give(p, &p->conns[i]);
 	}
 	fill_conf(p);
-	err = copy_hosts(p, conf->hosts);
-	if (err == ZK_EOK)
-		err = net_new(&p->conf.net, &p->conf.tcp, now_ns, &p->net);
+	err = net_new(&p->conf.net, &p->conf.tcp, now_ns, &p->net);
 	if (err != ZK_EOK)
 		return err;
 	p->tcp = net_tcp(p->net);

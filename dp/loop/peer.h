@@ -29,10 +29,12 @@ enum {
 	PEER_RING_SLOTS = 2048, /* each way between a client core and the peer */
 };
 
-/** A host as the configuration names it, and where it is. */
+/** A host as the configuration names it, and where it is. Who owns it may say another address at
+ * any time, from any thread. */
 struct peer_host {
-	char name[PEER_HOST_MAX]; /* without port; compared byte by byte */
-	struct net_addr addr;
+	char name[PEER_HOST_MAX]; /* without port, NUL at the end; compared byte by byte */
+	_Atomic uint32_t ip;      /* IPv4 in host order; 0: none is known. Relaxed on both sides */
+	_Atomic uint32_t dials;   /* how often it was asked for; relaxed, see peer_conf.names */
 };
 
 /** What runs on the connections. All are called by the thread that polls. */
@@ -69,9 +71,10 @@ struct peer_conf {
 	uint32_t tx_packets; /* own pool */
 	uint32_t rx_packets; /* of each queue of the port that are for the peer: the port is opened
 				with so many more (own device: so many) */
-	uint64_t memory_bytes;         /* connections and tables */
-	const struct peer_host *hosts; /* copied */
+	uint64_t memory_bytes;   /* connections and tables */
+	struct peer_host *hosts; /* borrowed for life */
 	unsigned hosts_n;
+	struct waker *names; /* kicked when one of them was dialled; may be NULL */
 };
 
 /** Limits and sizes: tcp, tx_packets, rx_packets, memory_bytes. */

@@ -28,7 +28,6 @@ struct peer_conn {
 
 struct peer {
 	struct peer_conf conf;
-	struct peer_host *hosts;
 	struct eal_arena mem;
 	struct pkt_pool *pool;
 	struct net *net;

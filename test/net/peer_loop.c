@@ -339,7 +339,7 @@ static bool rebuild(struct program *g, unsigned ms)
 
 static bool make_peer(struct program *g)
 {
-	static const struct peer_host hosts[] = {{"nowhere", {{0}}}};
+	static struct peer_host hosts[] = {{.name = "nowhere"}};
 	const struct peer_app app = {.ctx = g,
 				     .accepted = app_accepted,
 				     .dialled = app_dialled,

@@ -55,20 +55,20 @@ void cl_stack_boot(struct cl *w, struct cl_server *s)
 {
 	struct cl_wire *x = w->wire;
 	unsigned dev = s->index + (x->own_device ? CL_DEV_PEER : 0);
-	struct peer_host host[CL_SERVERS_MAX];
+	struct cl_stack *k = stack_of(s);
 	struct peer_conf pc = {.port = &x->port[dev],
 			       .own_device = x->own_device,
 			       .client_port = CL_PORT_CLIENTS,
 			       .election_port = CL_PORT_ELECTION,
 			       .quorum_port = CL_PORT_LEARNERS,
-			       .hosts = host,
+			       .hosts = k->host,
 			       .hosts_n = w->n};
 	enum zk_err err;
 
-	*stack_of(s) = (struct cl_stack){.peer = NULL};
+	*k = (struct cl_stack){.peer = NULL};
 	for (unsigned i = 0; i < w->n; i++) {
-		snprintf(host[i].name, sizeof(host[i].name), "h%u", i + 1);
-		host[i].addr = net_addr_v4(0x0a000001 + dev - s->index + i);
+		snprintf(k->host[i].name, sizeof(k->host[i].name), "h%u", i + 1);
+		k->host[i].ip = 0x0a000001 + dev - s->index + i;
 	}
 	peer_conf_default(&pc);
 	cl_stack_conf(w, &pc.tcp);
@@ -77,7 +77,7 @@ void cl_stack_boot(struct cl *w, struct cl_server *s)
 	pc.tx_packets = pc.rx_packets = TX_PACKETS;
 	pc.memory_bytes = ARENA_BYTES;
 	cl_net_conf(w, dev, NULL, NULL, &pc.net);
-	err = peer_new(&pc, w->now_ns, &stack_of(s)->peer);
+	err = peer_new(&pc, w->now_ns, &k->peer);
 	zk_assert(err == ZK_EOK);
 }
 

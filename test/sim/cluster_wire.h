@@ -53,6 +53,7 @@ struct cl_frame {
 /* Of a server: what dp/loop/loop.c makes. */
 struct cl_stack {
 	struct peer *peer;
+	struct peer_host host[CL_SERVERS_MAX];
 	struct client *client;
 	struct pkt_pool *tx;
 	struct pring steer, from_peer;

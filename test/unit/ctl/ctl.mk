@@ -10,3 +10,6 @@ tsan-run: $(BUILD)/test/unit/ctl/logwriter_test
 $(BUILD)/test/unit/ctl/quorum_files_test: $(call obj,test/unit/store/history.c ctl/server/quorum_files.c \
 	ctl/server/quorum_reading.c ctl/server/disk.c ctl/server/helper.c ctl/server/log.c ctl/server/cpus.c dp/loop/waker.c)
 tsan-run: $(BUILD)/test/unit/ctl/quorum_files_test
+$(BUILD)/test/unit/ctl/names_test: $(call obj,ctl/server/names.c ctl/server/value.c ctl/server/helper.c ctl/server/log.c \
+	ctl/server/cpus.c dp/loop/waker.c)
+tsan-run: $(BUILD)/test/unit/ctl/names_test

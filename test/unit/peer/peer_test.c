@@ -134,6 +134,31 @@ static void bad_addresses(void **state)
 	world_close(&w);
 }
 
+/* Who owns the names says where they are now, and hears that somebody wanted to know. */
+static void a_host_moves(void **state)
+{
+	struct waker names;
+	struct seen *c;
+
+	(void)state;
+	world_open(&w, true);
+	assert_int_equal(waker_init(&names), ZK_EOK);
+	w.a.conf.names = &names;
+	host_restart(&w, &w.a);
+	waker_announce(&names);
+	atomic_store(&w.a.known[2].ip, 0); /* no address yet */
+	assert_null(host_dial(&w.a, "none:2888"));
+	assert_int_equal(atomic_load(&w.a.known[2].dials), 1);
+	assert_int_equal(atomic_load(&names.sleeping), 0);
+	atomic_store(&w.a.known[2].ip, 0x0a000002);
+	c = host_dial(&w.a, "none:2888");
+	world_run(&w, 5 * ms);
+	assert_true(c->open);
+	assert_int_equal(atomic_load(&w.a.known[2].dials), 2);
+	waker_fini(&names);
+	world_close(&w);
+}
+
 /* As if nobody listened: Apache's followers try a refused connection again. */
 static void the_port_is_shut_while_nobody_is_wanted(void **state)
 {
@@ -770,6 +795,7 @@ int main(void)
 		cmocka_unit_test(what_is_full_goes_on),
 		cmocka_unit_test(nobody_wants_it),
 		cmocka_unit_test(bad_addresses),
+		cmocka_unit_test(a_host_moves),
 		cmocka_unit_test(the_port_is_shut_while_nobody_is_wanted),
 		cmocka_unit_test(a_stop_is_said),
 		cmocka_unit_test(as_many_as_there_may_be),

@@ -3,6 +3,7 @@
 
 #include "core/base/endian.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- devices of paper ---- */
@@ -218,13 +219,12 @@ static void host_make(struct world *w, struct host *h)
 
 static void host_open(struct world *w, struct host *h, unsigned number, bool own_device)
 {
-	static const struct peer_host hosts[] = {
-		{"alpha", {{0}}}, {"beta", {{0}}}, {"none", {{0}}}};
-	static struct peer_host known[3];
+	static const char *const name[] = {"alpha", "beta", "none"};
 
-	memcpy(known, hosts, sizeof(known));
-	for (unsigned i = 0; i < 3; i++)
-		known[i].addr = net_addr_v4(0x0a000001 + i);
+	for (unsigned i = 0; i < WORLD_HOSTS; i++) {
+		snprintf(h->known[i].name, sizeof(h->known[i].name), "%s", name[i]);
+		atomic_store(&h->known[i].ip, 0x0a000001 + i);
+	}
 	h->port = (struct port){.queues = own_device ? 1 : 2, .tx_room = UINT32_MAX};
 	h->port.pool = pkt_heap_pool_new(16384, 2048);
 	h->conf = (struct peer_conf){.port = &h->port,
@@ -232,8 +232,8 @@ static void host_open(struct world *w, struct host *h, unsigned number, bool own
 				     .client_port = CLIENT_PORT,
 				     .election_port = ELECTION_PORT,
 				     .quorum_port = QUORUM_PORT,
-				     .hosts = known,
-				     .hosts_n = 3};
+				     .hosts = h->known,
+				     .hosts_n = WORLD_HOSTS};
 	peer_conf_default(&h->conf);
 	h->conf.tcp.time_wait_ms = 100;
 	h->conf.net.addr = net_addr_v4(0x0a000000 + number);

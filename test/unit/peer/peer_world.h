@@ -16,6 +16,7 @@ enum {
 	ELECTION_PORT = 3888,
 	QUORUM_PORT = 2888,
 	STEP_NS = 100000,
+	WORLD_HOSTS = 3,
 };
 
 struct port {
@@ -43,6 +44,7 @@ struct seen {
 struct host {
 	struct port port;
 	struct peer *peer;
+	struct peer_host known[WORLD_HOSTS]; /* alpha and beta; nobody is where "none" is */
 	struct peer_conf conf;
 	struct seen seen[SEEN_MAX];
 	unsigned seen_n, polls;
