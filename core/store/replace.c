@@ -2,6 +2,7 @@
 #include "core/store/replace.h"
 
 #include "core/store/files.h"
+#include "core/store/txnlog.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,24 @@ void replace_name(uint64_t zxid, char out[STORE_NAME_MAX])
 	zk_assert(n > 0 && n < STORE_NAME_MAX);
 }
 
+bool replace_name_parse(const char *name, uint64_t *zxid)
+{
+	size_t n = strlen(name), suffix = strlen(WHOLE_SUFFIX);
+	char back[STORE_NAME_MAX];
+	struct store_name parsed;
+
+	if (n <= suffix + 1 || name[0] != '.' || strcmp(name + n - suffix, WHOLE_SUFFIX) != 0)
+		return false;
+	if (!store_name_parse(zk_span_of(name + 1, n - 1 - suffix), &parsed) ||
+	    parsed.kind != STORE_SNAPSHOT)
+		return false;
+	replace_name(parsed.zxid, back);
+	if (strcmp(name, back) != 0)
+		return false;
+	*zxid = parsed.zxid;
+	return true;
+}
+
 struct finding {
 	unsigned n;
 	uint64_t zxid;
@@ -24,21 +43,9 @@ struct finding {
 static bool find(void *arg, const char *name, uint64_t bytes)
 {
 	struct finding *f = arg;
-	size_t n = strlen(name), suffix = strlen(WHOLE_SUFFIX);
-	char back[STORE_NAME_MAX];
-	struct store_name parsed;
 
 	(void)bytes;
-	if (n <= suffix + 1 || name[0] != '.' || strcmp(name + n - suffix, WHOLE_SUFFIX) != 0)
-		return true;
-	if (!store_name_parse(zk_span_of(name + 1, n - 1 - suffix), &parsed) ||
-	    parsed.kind != STORE_SNAPSHOT)
-		return true;
-	replace_name(parsed.zxid, back);
-	if (strcmp(name, back) == 0) {
-		f->n++;
-		f->zxid = parsed.zxid;
-	}
+	f->n += replace_name_parse(name, &f->zxid);
 	return true;
 }
 
@@ -50,9 +57,10 @@ static enum zk_err failed(struct disk *d, enum disk_dir dir, const char *name, e
 	return err;
 }
 
-/* Everything of that kind, the newest first. */
+/* Everything of that kind but @p keep (may be NULL), the newest first. */
 static enum zk_err remove_all(struct disk *d, struct zk_mem *mem, enum disk_dir dir,
-			      enum store_kind kind, unsigned *removed, struct replace_result *out)
+			      enum store_kind kind, const char *keep, unsigned *removed,
+			      struct replace_result *out)
 {
 	struct store_files fs;
 	enum zk_err err = store_files_list(&fs, mem, d, dir, kind);
@@ -60,6 +68,8 @@ static enum zk_err remove_all(struct disk *d, struct zk_mem *mem, enum disk_dir 
 	if (err != ZK_EOK)
 		(void)failed(d, dir, NULL, err, out);
 	for (size_t i = fs.n; i > 0 && err == ZK_EOK; i--) {
+		if (keep && strcmp(fs.v[i - 1].text, keep) == 0)
+			continue;
 		err = disk_unlink(d, dir, fs.v[i - 1].text);
 		if (err != ZK_EOK)
 			(void)failed(d, dir, fs.v[i - 1].text, err, out);
@@ -74,11 +84,42 @@ static enum zk_err remove_all(struct disk *d, struct zk_mem *mem, enum disk_dir 
 	return err == ZK_EOK ? ZK_EOK : failed(d, dir, NULL, err, out);
 }
 
+/* A log of no record: its name alone keeps Apache from taking the directory for a new one. */
+static enum zk_err make_empty_log(struct disk *d, const char *name, struct replace_result *out)
+{
+	uint8_t header[TXNLOG_HEADER_BYTES];
+	struct jute_out o = jute_out_of(header, sizeof(header));
+	enum zk_err err;
+	int file;
+
+	txnlog_put_header(&o);
+	err = disk_open(d, DISK_LOG, name, DISK_REPLACE, &file);
+	if (err == ZK_EOK) {
+		err = disk_write(d, file, 0, header, sizeof(header));
+		if (err == ZK_EOK)
+			err = disk_sync(d, file);
+		disk_close(d, file);
+	}
+	if (err == ZK_EOK)
+		err = disk_sync_dir(d, DISK_LOG);
+	return err == ZK_EOK ? ZK_EOK : failed(d, DISK_LOG, name, err, out);
+}
+
+/* The rename is safe: nobody needs it any more. */
+static enum zk_err remove_empty_log(struct disk *d, const char *name, struct replace_result *out)
+{
+	enum zk_err err = disk_unlink(d, DISK_LOG, name);
+
+	if (err == ZK_EOK)
+		err = disk_sync_dir(d, DISK_LOG);
+	return err == ZK_EOK ? ZK_EOK : failed(d, DISK_LOG, name, err, out);
+}
+
 enum zk_err replace_finish(struct disk *d, struct zk_mem *mem, struct replace_result *out)
 {
 	struct finding f = {0};
-	struct store_name name = {.kind = STORE_SNAPSHOT};
-	char whole[STORE_NAME_MAX], text[STORE_NAME_MAX];
+	struct store_name name = {.kind = STORE_SNAPSHOT}, log = {.kind = STORE_LOG};
+	char whole[STORE_NAME_MAX], text[STORE_NAME_MAX], empty[STORE_NAME_MAX];
 	enum zk_err err;
 
 	*out = (struct replace_result){0};
@@ -97,17 +138,23 @@ enum zk_err replace_finish(struct disk *d, struct zk_mem *mem, struct replace_re
 	out->zxid = name.zxid = f.zxid;
 	replace_name(f.zxid, whole);
 	store_name_format(&name, text);
+	log.zxid = f.zxid + 1; /* as the next log will be called, which takes its place */
+	store_name_format(&log, empty);
 	/* Its name must outlive what it replaces. */
 	err = disk_sync_dir(d, DISK_DATA);
 	if (err != ZK_EOK)
 		return failed(d, DISK_DATA, NULL, err, out);
-	err = remove_all(d, mem, DISK_DATA, STORE_SNAPSHOT, &out->snapshots, out);
+	err = remove_all(d, mem, DISK_DATA, STORE_SNAPSHOT, NULL, &out->snapshots, out);
 	if (err == ZK_EOK)
-		err = remove_all(d, mem, DISK_LOG, STORE_LOG, &out->logs, out);
+		err = make_empty_log(d, empty, out);
+	if (err == ZK_EOK)
+		err = remove_all(d, mem, DISK_LOG, STORE_LOG, empty, &out->logs, out);
 	if (err != ZK_EOK)
 		return err;
 	err = disk_rename(d, DISK_DATA, whole, text);
 	if (err == ZK_EOK)
 		err = disk_sync_dir(d, DISK_DATA);
-	return err == ZK_EOK ? ZK_EOK : failed(d, DISK_DATA, text, err, out);
+	if (err != ZK_EOK)
+		return failed(d, DISK_DATA, text, err, out);
+	return remove_empty_log(d, empty, out);
 }

@@ -9,14 +9,15 @@
  *
  *  1. The new one is written whole and synced, and gets the name .snapshot.<zxid>.whole, which is
  *     no snapshot's to any reader; the directory is synced. Before this the old state counts.
- *  2. From here on the new one counts: replace_finish() removes every snapshot, then every log,
- *     syncing the directories, and
- *  3. gives the new one its name, snapshot.<zxid>, and syncs that.
+ *  2. From here on the new one counts: replace_finish() removes every snapshot, makes a log of no
+ *     record, log.<zxid + 1>, removes every other log, syncing the directories each time,
+ *  3. gives the new one its name, snapshot.<zxid>, syncs that, and removes the empty log.
  *
- * A crash in 2 or 3 leaves the .whole file, and recovery (core/store/recover.h) begins with
- * replace_finish(). Snapshots go before logs: an Apache server that is started on what a crash has
- * left takes the old state or refuses ("No snapshot found, but there are log entries"), but for the
- * moment between the last unlink and the rename, when it finds nothing.
+ * A crash in 2 or before the rename leaves the .whole file, and recovery (core/store/recover.h)
+ * begins with replace_finish(). An Apache server that is started on what a crash has left takes the
+ * old state, refuses ("No snapshot found, but there are log entries": FileTxnSnapLog.restore() goes
+ * by the name of the last log), or takes the new one; it never finds nothing, which it would take
+ * for a new server's directory.
  *
  * Apache itself keeps the old logs and snapshots, and goes on where they end.
  */
@@ -38,6 +39,9 @@ struct replace_result {
 
 /** The name of step 1 with its NUL. Any context. */
 void replace_name(uint64_t zxid, char out[STORE_NAME_MAX]);
+
+/** Is @p name one of step 1? Then *zxid is its. Any context; bound: its length. */
+bool replace_name_parse(const char *name, uint64_t *zxid);
 
 /** Steps 2 and 3, from wherever they were broken off; nothing when there is no such file. Nobody
  * else may use the directories. Any thread that may block; bound: the directories.

@@ -209,6 +209,7 @@ static int check(const char *dir, const struct tool_args *args)
 		json_decref(c.json_problems);
 		return TOOL_FAILED;
 	}
+	check_replaced(&c);
 	p.model = load_newest(&c, &p);
 	if (p.model)
 		check_logs(&c, &p);

@@ -24,7 +24,8 @@ struct check {
 	bool json;
 	json_t *json_problems;
 	uint64_t problems;
-	struct check_list snapshots, logs;                      /* ascending zxid */
+	struct check_list snapshots, logs; /* ascending zxid */
+	struct check_list whole; /* leaders' snapshots that are about to replace all else */
 	char data_dir[CHECK_PATH_MAX], log_dir[CHECK_PATH_MAX]; /* the version-2 folders */
 };
 
@@ -35,6 +36,10 @@ __attribute__((format(printf, 3, 4))) void check_problem(struct check *c, const 
 /** Find the folders and the files in them. @return false: said why. */
 bool check_find(struct check *c, const char *dir, const char *logs);
 void check_fini(struct check *c);
+
+/** When a replacement of everything (core/store/replace.h) was broken off: say so, and go on with
+ * what it leaves when it is finished. */
+void check_replaced(struct check *c);
 
 /** myid, currentEpoch and acceptedEpoch against the last zxid. */
 void check_small_files(struct check *c, uint64_t last_zxid);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/tool/check.h"
 
+#include "core/store/replace.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -64,8 +66,12 @@ static bool read_dir(struct check *c, const char *dir, enum store_kind kind, boo
 		return false;
 	}
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
-		struct store_name name;
+		struct store_name name = {.kind = STORE_SNAPSHOT};
 
+		if (kind == STORE_SNAPSHOT && replace_name_parse(e->d_name, &name.zxid)) {
+			add(&c->whole, &name, dir, e->d_name);
+			continue;
+		}
 		if (!store_name_parse(zk_span_str(e->d_name), &name) || name.suffix)
 			continue;
 		if (name.kind == kind)
@@ -108,6 +114,25 @@ void check_fini(struct check *c)
 {
 	list_fini(&c->snapshots);
 	list_fini(&c->logs);
+	list_fini(&c->whole);
+}
+
+void check_replaced(struct check *c)
+{
+	if (c->whole.n == 0)
+		return;
+	for (size_t i = 0; i < c->whole.n; i++)
+		check_problem(c, c->whole.v[i].path,
+			      "a leader's snapshot that takes the place of %zu snapshots and %zu "
+			      "logs was not finished: %s",
+			      c->snapshots.n, c->logs.n,
+			      c->whole.n > 1 ? "zokord refuses to start, as there is more than one"
+					     : "zokord does that when it starts, nothing else may "
+					       "start here before");
+	list_fini(&c->snapshots);
+	list_fini(&c->logs);
+	c->snapshots = c->whole;
+	c->logs = c->whole = (struct check_list){0};
 }
 
 /* ---- small files -------------------------------------------------------------------------------

@@ -236,6 +236,15 @@ check 'digests there' test "$(field digestsCompared <"$tmp/check.json")" -gt 200
 check 'as many nodes as Apache serves' test "$(field nodes <"$tmp/check.json")" = \
 	"$(wc -l <"$tmp/live")"
 cp -r "$a" "$tmp/a-killed"
+# As a server leaves it that is killed while a leader's snapshot takes the place of all.
+cp -r "$a" "$tmp/half"
+mv "$tmp/half/version-2/snapshot.0" "$tmp/half/version-2/.snapshot.0.whole"
+"$ctl" data check --json "$tmp/half" >"$tmp/half.json"
+check 'data check of a replacement that was broken off: exit code' test $? -eq 1
+check '... says so' grep -q 'leader.s snapshot that takes the place of 0 snapshots and 1 logs' \
+	"$tmp/half.json"
+check '... and what is left when it is finished' test \
+	"$(field snapshots <"$tmp/half.json") $(field logs <"$tmp/half.json")" = '1 0'
 
 # 2. Apache starts on it, which makes a snapshot of everything.
 start "$a" || exit 1
