@@ -373,8 +373,6 @@ void leader_stats_get(const struct leader *l, struct leader_stats *out)
 	const struct leader_counters *c = &l->count;
 
 	*out = (struct leader_stats){.sessions = leader_get(&c->sessions),
-				     .proposals = leader_get(&c->proposals),
-				     .commits = leader_get(&c->commits),
 				     .expired = leader_get(&c->expired),
 				     .again = leader_get(&c->again),
 				     .refused_memory = leader_get(&c->refused_memory) +
@@ -402,8 +400,13 @@ void leader_metrics(struct leader *l, struct metrics *m)
 {
 	metrics_counter(m, "prep_processor_request_queued", &l->count.requests);
 	metrics_counter(m, "session_expiry_holds", &l->count.holds);
+	metrics_counter(m, "stale_sessions_expired", &l->count.expired);
+	metrics_counter(m, "digest_mismatches_count", &l->count.digest_mismatches);
 	metrics_counter(m, "session_rolls_lost", &l->count.rolls_lost);
-	if (l->conf.quorum) {
+	if (l->conf.quorum) { /* Leader.propose(), Leader.commit() */
+		metrics_counter(m, "proposal_count", &l->count.proposals);
+		metrics_counter(m, "commit_count", &l->count.commits);
+		metrics_summary(m, "quorum_ack_latency", &l->metric[LEADER_METRIC_QUORUM_ACK]);
 		metrics_counter(m, "requests_of_moved_sessions", &l->count.refused_moved);
 		metrics_counter(m, "apply_refusals", &l->count.tree_fails);
 		metrics_counter(m, "replies_cut", &l->count.replies_cut);

@@ -110,7 +110,7 @@ uint64_t leader_applied_zxid(const struct leader *l); /* applied and published *
 
 /** Counters, readable from any thread (relaxed). */
 struct leader_stats {
-	uint64_t sessions, proposals, commits, expired, again;
+	uint64_t sessions, expired, again;
 	uint64_t refused_memory; /* writes, and sessions above sessions_max */
 	uint64_t outstanding;    /* prepared, not applied */
 	uint64_t refused_size;   /* writes whose transaction or reply is too big for a queue: -1 */

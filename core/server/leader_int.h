@@ -69,6 +69,7 @@ struct leader_core {
 /* Written by the leader core only, read by any thread (leader_stats_get): relaxed on both sides,
  * each counter stands alone. */
 struct leader_counters {
+	/* proposals and commits: those of a leader of others are shown */
 	_Atomic uint64_t sessions, proposals, commits, expired, again, refused_memory, refused_size;
 	_Atomic uint64_t outstanding, dropped, refused_sessions, reaped, reap_waits;
 	_Atomic uint64_t requests, digest_mismatches, digest_mismatch_zxid, quota_exceeded,
@@ -80,6 +81,7 @@ struct leader_counters {
 enum leader_metric {
 	LEADER_METRIC_QUEUE,       /* from a client core to prep */
 	LEADER_METRIC_PROPAGATION, /* from prep to apply */
+	LEADER_METRIC_QUORUM_ACK,  /* ... of a leader's, by a quorum */
 	LEADER_METRICS
 };
 

@@ -170,6 +170,7 @@ void leader_digest_seen(struct leader *l, uint64_t zxid, enum txn_digest digest)
 /* Into the tree, published, and out of the pending state. */
 static void apply(struct leader *l, const struct entry *e, struct txn_result *res)
 {
+	uint64_t ms = (l->now_ns - e->prepared_ns) / 1000000;
 	enum zk_err err;
 
 	/* A client core must find the replies before Z on its ring when it meets the events of Z.
@@ -183,8 +184,9 @@ static void apply(struct leader *l, const struct entry *e, struct txn_result *re
 	prep_applied(&l->prep, e->zxid, e->bytes_end, e->steps);
 	leader_set(&l->applied_zxid, e->zxid);
 	leader_inc(&l->count.commits);
-	zk_metric_add(&l->metric[LEADER_METRIC_PROPAGATION],
-		      (l->now_ns - e->prepared_ns) / 1000000);
+	zk_metric_add(&l->metric[LEADER_METRIC_PROPAGATION], ms);
+	if (l->conf.quorum) /* what a quorum has acknowledged is applied at once */
+		zk_metric_add(&l->metric[LEADER_METRIC_QUORUM_ACK], ms);
 }
 
 void leader_session_gone(struct leader *l, struct session *s)

@@ -260,7 +260,6 @@ static void apply(struct leader *l, const struct txn_record *t, size_t n, struct
 	leader_digest_seen(l, t->header.zxid, res->digest);
 	leader_set(&l->applied_zxid, t->header.zxid);
 	leader_set(&l->prepared_zxid, t->header.zxid);
-	leader_inc(&l->count.commits);
 	leader_snap_logged(l, t->header.zxid, n);
 }
 

@@ -47,7 +47,6 @@ enum zk_err quorum_new(const struct quorum_conf *conf, uint64_t now_ns, struct q
 	q->conf.zab.absent = absent;
 	q->conf.zab.absent_ctx = q;
 	q->now_ns = now_ns;
-	q->proposal_last = q->proposal_min = UINT64_MAX;
 	q->pong = zk_mem_alloc(conf->mem, QUORUM_TOUCHES_MAX);
 	if (!q->pong || history_init(&q->replayed, conf->mem, zc->history_entries,
 				     zc->history_bytes, 0) != ZK_EOK) {
@@ -109,7 +108,7 @@ void quorum_bind(struct quorum *q, const struct quorum_bind *bind, uint64_t now_
 	zk_assert(err == ZK_EOK); /* all that could be wrong was looked at: quorum_new() */
 	q->bound = true;
 	q->logged = disk.last_zxid;
-	q->looking_ns = q->now_ns;
+	q->looking_ns = q->unavailable_ns = q->now_ns;
 	q->looking = true;
 }
 

@@ -54,8 +54,9 @@ static void do_serve(struct quorum *q, uint64_t epoch)
 					     [ZAB_OBSERVING] = ROLE_OBSERVING};
 
 	if (q->z.role == ZAB_LEADING) {
-		q->proposals = q->proposal_max = 0;
-		q->proposal_last = q->proposal_min = UINT64_MAX;
+		q->proposals = 0;
+		if (q->conf.view)
+			zk_metric_reset(&q->conf.view->metric[QUORUM_METRIC_PROPOSAL_BYTES]);
 		quorum_say(q, "quorum: leading, epoch %llx", (unsigned long long)epoch);
 	} else {
 		quorum_say(q, "quorum: %s server %lld, epoch %llx",

@@ -26,6 +26,39 @@ void quorum_say(struct quorum *q, const char *fmt, ...)
 	q->conf.say(q->conf.say_ctx, line);
 }
 
+void quorum_view_metrics(struct quorum_view *v, struct metrics *m)
+{
+	static const struct {
+		const char *name;
+		enum quorum_metric which;
+	} list[] = {
+		{"proposal_latency", QUORUM_METRIC_PROPOSAL_LATENCY},
+		{"commit_propagation_latency", QUORUM_METRIC_COMMIT_PROPAGATION},
+		{"election_time", QUORUM_METRIC_ELECTION},
+		{"follower_sync_time", QUORUM_METRIC_FOLLOWER_SYNC},
+		{"observer_sync_time", QUORUM_METRIC_OBSERVER_SYNC},
+		{"unavailable_time", QUORUM_METRIC_UNAVAILABLE},
+		{"leader_unavailable_time", QUORUM_METRIC_LEADER_UNAVAILABLE},
+	};
+
+	for (unsigned i = 0; i < QUORUM_METRICS_DETAILED; i++)
+		v->metric[i].slot = v->slots[i];
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		metrics_summary(m, list[i].name, &v->metric[list[i].which]);
+	metrics_counter(m, "looking_count", &v->elections);
+	metrics_counter(m, "diff_count", &v->diffs);
+	metrics_counter(m, "snap_count", &v->snaps);
+	metrics_counter(m, "revalidate_count", &v->revalidates);
+	metrics_counter(m, "learner_proposal_received_count", &v->learner_proposals);
+	metrics_counter(m, "learner_commit_received_count", &v->learner_commits);
+}
+
+void quorum_measure(struct quorum *q, enum quorum_metric which, uint64_t value)
+{
+	if (q->conf.view)
+		zk_metric_add(&q->conf.view->metric[which], value);
+}
+
 static void set(_Atomic uint64_t *at, uint64_t v)
 {
 	/* relaxed: each figure stands alone; the only writer looks first, so that readers keep the
@@ -98,9 +131,39 @@ static void elections(struct quorum *q)
 
 	if (looking && !q->looking)
 		q->looking_ns = q->now_ns;
-	if (!looking && q->looking)
+	if (!looking && q->looking) {
 		q->election_ms = (q->now_ns - q->looking_ns) / 1000000;
+		if (q->z.role != ZAB_OBSERVING) /* Leader.lead(), Follower.followLeader() */
+			quorum_measure(q, QUORUM_METRIC_ELECTION, q->election_ms);
+	}
 	q->looking = looking;
+}
+
+/* QuorumPeer.setZabState(), Follower.followLeader(), Observer.observeLeader(). */
+static void availability(struct quorum *q)
+{
+	enum quorum_peer_state now = peer_state(&q->z);
+	uint64_t ms;
+
+	if (now == q->peer_state)
+		return;
+	/* Both may have come since the last look. */
+	if (q->peer_state != QUORUM_PEER_SYNCHRONIZATION)
+		q->sync_ns = q->now_ns;
+	if (q->peer_state == QUORUM_PEER_BROADCAST)
+		q->unavailable_ns = q->now_ns;
+	q->peer_state = now;
+	if (now != QUORUM_PEER_BROADCAST)
+		return;
+	ms = (q->now_ns - q->unavailable_ns) / 1000000;
+	quorum_measure(q, QUORUM_METRIC_UNAVAILABLE, ms);
+	if (q->z.role == ZAB_LEADING)
+		quorum_measure(q, QUORUM_METRIC_LEADER_UNAVAILABLE, ms);
+	else
+		quorum_measure(q,
+			       q->z.role == ZAB_FOLLOWING ? QUORUM_METRIC_FOLLOWER_SYNC
+							  : QUORUM_METRIC_OBSERVER_SYNC,
+			       (q->now_ns - q->sync_ns) / 1000000);
 }
 
 void quorum_view_update(struct quorum *q)
@@ -111,6 +174,7 @@ void quorum_view_update(struct quorum *q)
 	bool looking = z->role == ZAB_LOOKING;
 
 	elections(q);
+	availability(q);
 	if (!v)
 		return;
 	links(q, v);
@@ -120,12 +184,13 @@ void quorum_view_update(struct quorum *q)
 	set(&v->peer_state, peer_state(z));
 	set(&v->proposals, q->proposals);
 	set(&v->proposal_last_bytes, q->proposal_last);
-	set(&v->proposal_min_bytes, q->proposal_min);
-	set(&v->proposal_max_bytes, q->proposals ? q->proposal_max : UINT64_MAX);
 	set(&v->elections, n->elections);
 	set(&v->election_ms, q->election_ms);
-	set(&v->diffs, n->diffs);
+	set(&v->diffs, n->diffs + n->truncs);
 	set(&v->truncs, n->truncs);
 	set(&v->snaps, n->snaps);
+	set(&v->learner_proposals, q->learner_proposals);
+	set(&v->learner_commits, q->learner_commits);
+	set(&v->revalidates, q->revalidates);
 	set(&v->refused, q->refused + n->refused_links + n->bad_packets + q->peers.refused);
 }

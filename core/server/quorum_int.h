@@ -123,7 +123,10 @@ struct quorum {
 	/* for the view */
 	uint64_t looking_ns, election_ms;
 	bool looking, read_only;
-	uint64_t proposals, proposal_last, proposal_min, proposal_max;
+	enum quorum_peer_state peer_state;
+	uint64_t sync_ns, unavailable_ns; /* it began */
+	uint64_t proposals, proposal_last;
+	uint64_t learner_proposals, learner_commits, revalidates;
 	uint64_t refused;
 	/* lines for the log */
 	uint64_t say_ns;
@@ -221,6 +224,8 @@ void quorum_rebuild_ask(struct quorum *q, enum quorum_rebuild_kind kind, uint64_
 
 /* ---- quorum_figures.c ---- */
 void quorum_view_update(struct quorum *q);
+/** Count @p value, of struct quorum_view. */
+void quorum_measure(struct quorum *q, enum quorum_metric which, uint64_t value);
 /** One line for the log, a few per second. */
 __attribute__((format(printf, 2, 3))) void quorum_say(struct quorum *q, const char *fmt, ...);
 

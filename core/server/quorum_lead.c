@@ -14,10 +14,7 @@ static void count_proposal(struct quorum *q, uint64_t bytes)
 {
 	q->proposals++;
 	q->proposal_last = bytes;
-	if (bytes < q->proposal_min)
-		q->proposal_min = bytes;
-	if (bytes > q->proposal_max)
-		q->proposal_max = bytes;
+	quorum_measure(q, QUORUM_METRIC_PROPOSAL_BYTES, bytes);
 }
 
 static bool propose(void *ctx, uint64_t zxid, struct zk_span txn)

@@ -124,6 +124,41 @@ static bool sound(const struct quorum *q, const struct zab_packet *p)
 	return txn_read(p->data, &t) == ZK_EOK && t.header.zxid == p->zxid;
 }
 
+/* Request.logLatency(): since the leader made it, unless the clocks say that this is to come. */
+static void latency(struct quorum *q, enum quorum_metric which, struct zk_span txn)
+{
+	struct jute_in in = jute_in_of(txn);
+	struct txn_header h;
+
+	txn_get_header(&in, &h); /* sound() has seen that there is one */
+	if (q->wall_ms >= h.time_ms)
+		quorum_measure(q, which, (uint64_t)(q->wall_ms - h.time_ms));
+}
+
+/* What Follower, Observer and LearnerHandler count in their loops, so not during a sync. */
+static void count(struct quorum *q, const struct zab_packet *p)
+{
+	const struct history_entry *e;
+
+	if (p->type == ZAB_REVALIDATE && q->z.role == ZAB_LEADING)
+		q->revalidates++;
+	if (q->z.phase != ZAB_PHASE_FOLLOWING)
+		return;
+	if (p->type == ZAB_PROPOSAL && q->z.role == ZAB_FOLLOWING) {
+		q->learner_proposals++;
+		latency(q, QUORUM_METRIC_PROPOSAL_LATENCY, p->data);
+	} else if (p->type == ZAB_COMMIT && q->z.role == ZAB_FOLLOWING) {
+		q->learner_commits++;
+		e = history_after(&q->z.history, p->zxid - 1);
+		if (e && e->zxid == p->zxid)
+			latency(q, QUORUM_METRIC_COMMIT_PROPAGATION,
+				history_bytes(&q->z.history, e));
+	} else if (p->type == ZAB_INFORM && q->z.role == ZAB_OBSERVING) {
+		q->learner_commits++;
+		latency(q, QUORUM_METRIC_COMMIT_PROPAGATION, p->data);
+	}
+}
+
 /* No learner and no leader begins with anything else, so four bytes are enough to tell. */
 static bool strange(const struct quorum *q, const struct quorum_conn *c)
 {
@@ -200,6 +235,7 @@ static bool read_one(struct quorum *q, struct quorum_conn *c)
 		return false;
 	}
 	q->work++;
+	count(q, &p);
 	to_zab(q, c, &p);
 	if (c->state == QUORUM_CONN_OPEN)
 		quorum_conn_taken(q, c, used);

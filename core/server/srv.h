@@ -109,7 +109,7 @@ struct srv_shared {
 	/** The lines of `envi` behind its title; NULL = none. Constant. */
 	const char *environment;
 	uint64_t tree_memory_limit_bytes; /* for mntr */
-	const struct quorum_view *quorum; /* NULL: this server stands alone */
+	struct quorum_view *quorum;       /* NULL: this server stands alone */
 	uint32_t init_limit, sync_limit;  /* for `conf` of an ensemble */
 	bool local_sessions; /* localSessionsEnabled: own ones in read-only mode only */
 	/** Mask of gtmk and stmk ^ SRV_TRACE_MASK; nothing is traced by it. */

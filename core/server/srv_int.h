@@ -615,14 +615,14 @@ void words_date(int64_t wall_ms, struct words_out *o);
 const char *srv_mode(const struct srv *s);
 uint64_t words_uptime_ms(const struct srv *s);
 /** The last line of srvr and stat, of a leader. */
-void words_quorum_srvr(const struct srv *s, struct words_out *o);
+void words_quorum_srvr(struct srv *s, struct words_out *o);
 /** conf behind serverId; there is an ensemble. */
 void words_quorum_conf(const struct srv *s, struct words_out *o);
 /** mntr behind server_state. */
 void words_quorum_state(const struct srv *s, struct words_out *o);
 /** mntr, the rest. */
-void words_quorum_mntr(const struct srv *s, struct words_out *o);
-/** Is @p name one of it? */
-bool words_quorum_has(const struct srv *s, const char *name);
+void words_quorum_mntr(struct srv *s, struct words_out *o);
+/** srst: the proposals' sizes of a leader. */
+void words_quorum_reset(struct srv *s);
 
 #endif

@@ -213,6 +213,7 @@ static void reset_server(struct srv *s)
 static void words_reset(struct srv *s)
 {
 	metrics_reset(&s->sh->metrics);
+	words_quorum_reset(s);
 	if (s->sh->leader)
 		quota_errors_reset(leader_quota_errors(s->sh->leader));
 }

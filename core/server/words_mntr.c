@@ -130,10 +130,6 @@ static void put_leader(const struct srv *s, struct words_out *o)
 	if (s->sh->leader)
 		leader_stats_get(s->sh->leader, &ls);
 	words_u64(o, "global_sessions", ls.sessions);
-	words_u64(o, "stale_sessions_expired", ls.expired);
-	words_u64(o, "proposal_count", ls.proposals);
-	words_u64(o, "commit_count", ls.commits);
-	words_u64(o, "digest_mismatches_count", ls.digest_mismatches);
 	/* ours */
 	words_u64(o, "memory_refused_writes", ls.refused_memory);
 	words_u64(o, "size_refused_writes", ls.refused_size);
@@ -228,8 +224,8 @@ static void put_registered(struct srv *s, struct words_out *o)
 /* ---- what never happens here ---- */
 
 /* TLS and Netty, response caches, the queues between Apache's threads, the JVM: zero on a
- * standalone Apache server, too. Of an ensemble, what nobody counts yet. Log and snapshots until
- * their writers register the names. */
+ * standalone Apache server, too, as are the figures of an ensemble. What others count until they
+ * register the names. */
 static const char *const never[] = {
 	"outstanding_tls_handshake",
 	"non_mtls_remote_conn_count",
@@ -249,6 +245,10 @@ static const char *const never[] = {
 	"ensemble_auth_success",
 	"ensemble_auth_fail",
 	"ensemble_auth_skip",
+	"stale_sessions_expired",
+	"digest_mismatches_count",
+	"proposal_count",
+	"commit_count",
 	"looking_count",
 	"diff_count",
 	"snap_count",
@@ -327,7 +327,7 @@ static void put_never(struct srv *s, struct words_out *o)
 {
 	zk_hist_init(&s->hist);
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (!registered(s, never[i]) && !words_quorum_has(s, never[i]))
+		if (!registered(s, never[i]))
 			words_u64(o, never[i], 0);
 	for (size_t i = 0; i < sizeof(never_summary) / sizeof(never_summary[0]); i++)
 		if (!registered(s, never_summary[i]))

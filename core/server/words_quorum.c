@@ -39,19 +39,36 @@ uint64_t words_uptime_ms(const struct srv *s)
 
 /* ---- srvr, stat ---- */
 
-void words_quorum_srvr(const struct srv *s, struct words_out *o)
+/** BufferStats: -1 each when there was none since it leads, or since srst. */
+static void proposals(struct srv *s, int64_t *last, int64_t *min, int64_t *max)
 {
 	const struct quorum_view *v = s->sh->quorum;
 
+	*last = *min = *max = -1;
+	zk_hist_init(&s->hist);
+	zk_metric_read(&v->metric[QUORUM_METRIC_PROPOSAL_BYTES], &s->hist);
+	if (s->hist.count == 0)
+		return;
+	*last = (int64_t)figure(&v->proposal_last_bytes);
+	*min = (int64_t)s->hist.min;
+	*max = (int64_t)s->hist.max;
+}
+
+void words_quorum_srvr(struct srv *s, struct words_out *o)
+{
+	int64_t last, min, max;
+
 	if (s->role != ROLE_LEADING)
 		return;
-	if (figure(&v->proposals) == 0)
-		words_printf(o, "Proposal sizes last/min/max: -1/-1/-1\n");
-	else
-		words_printf(o,
-			     "Proposal sizes last/min/max: %" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n",
-			     figure(&v->proposal_last_bytes), figure(&v->proposal_min_bytes),
-			     figure(&v->proposal_max_bytes));
+	proposals(s, &last, &min, &max);
+	words_printf(o, "Proposal sizes last/min/max: %" PRId64 "/%" PRId64 "/%" PRId64 "\n", last,
+		     min, max);
+}
+
+void words_quorum_reset(struct srv *s)
+{
+	if (s->role == ROLE_LEADING)
+		zk_metric_reset(&s->sh->quorum->metric[QUORUM_METRIC_PROPOSAL_BYTES]);
 }
 
 /* ---- conf ---- */
@@ -116,10 +133,10 @@ void words_quorum_state(const struct srv *s, struct words_out *o)
 		words_u64(o, "observer_master_id", figure(&s->sh->quorum->leader));
 }
 
-static void put_leading(const struct srv *s, struct words_out *o)
+static void put_leading(struct srv *s, struct words_out *o)
 {
 	const struct quorum_view *v = s->sh->quorum;
-	bool any = figure(&v->proposals) > 0;
+	int64_t last, min, max;
 
 	words_u64(o, "learners", figure(&v->learners));
 	words_u64(o, "synced_followers", figure(&v->synced_followers));
@@ -127,12 +144,13 @@ static void put_leading(const struct srv *s, struct words_out *o)
 	words_u64(o, "synced_observers", figure(&v->synced_observers));
 	words_u64(o, "pending_syncs", figure(&v->pending_syncs));
 	words_u64(o, "leader_uptime", role_ms(s));
-	words_i64(o, "last_proposal_size", any ? (int64_t)figure(&v->proposal_last_bytes) : -1);
-	words_i64(o, "max_proposal_size", any ? (int64_t)figure(&v->proposal_max_bytes) : -1);
-	words_i64(o, "min_proposal_size", any ? (int64_t)figure(&v->proposal_min_bytes) : -1);
+	proposals(s, &last, &min, &max);
+	words_i64(o, "last_proposal_size", last);
+	words_i64(o, "max_proposal_size", max);
+	words_i64(o, "min_proposal_size", min);
 }
 
-void words_quorum_mntr(const struct srv *s, struct words_out *o)
+void words_quorum_mntr(struct srv *s, struct words_out *o)
 {
 	const struct quorum_view *v = s->sh->quorum;
 
@@ -144,19 +162,8 @@ void words_quorum_mntr(const struct srv *s, struct words_out *o)
 		put_leading(s, o);
 	else if (s->role == ROLE_FOLLOWING) /* an observer master has some; this is none */
 		words_u64(o, "synced_observers", 0);
-	words_u64(o, "looking_count", figure(&v->elections));
-	/* LearnerHandler counts a TRUNC among them */
-	words_u64(o, "diff_count", figure(&v->diffs) + figure(&v->truncs));
-	words_u64(o, "snap_count", figure(&v->snaps));
 	/* ours */
 	words_u64(o, "quorum_epoch", figure(&v->epoch));
 	words_u64(o, "quorum_refused", figure(&v->refused));
 	words_u64(o, "last_election_ms", figure(&v->election_ms));
-}
-
-bool words_quorum_has(const struct srv *s, const char *name)
-{
-	return s->sh->quorum &&
-	       (strcmp(name, "looking_count") == 0 || strcmp(name, "diff_count") == 0 ||
-		strcmp(name, "snap_count") == 0);
 }

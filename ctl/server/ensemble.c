@@ -278,6 +278,7 @@ void ensemble_share(struct ensemble *e, struct srv_shared *sh)
 	const struct config *c = e->conf;
 
 	quorum_files_metrics(&e->files, &sh->metrics);
+	quorum_view_metrics(&e->view, &sh->metrics);
 	sh->quorum = &e->view;
 	sh->server_id = (uint8_t)c->quorum.sid;
 	sh->init_limit = c->quorum.init_limit;

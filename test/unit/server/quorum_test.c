@@ -15,6 +15,12 @@ static uint64_t figure(const _Atomic uint64_t *v)
 	return atomic_load_explicit(v, memory_order_relaxed);
 }
 
+/* So many values. */
+static void measured(const struct quorum_view *v, enum quorum_metric which, uint64_t count)
+{
+	assert_int_equal(figure(&v->metric[which].count), count);
+}
+
 static void writes(struct qw *w)
 {
 	unsigned leader, follower;
@@ -38,6 +44,22 @@ static void writes(struct qw *w)
 	assert_string_not_equal(lead_node(w->server[1].d, "/f19"), "none");
 	assert_int_equal(figure(&w->server[leader].view.synced_followers), 2);
 	assert_int_equal(figure(&w->server[leader].view.proposals), 43);
+	assert_int_equal(figure(&w->server[leader].view.learner_proposals), 0);
+	assert_int_equal(figure(&w->server[leader].view.learner_commits), 0);
+	assert_int_equal(figure(&w->server[follower].view.proposals), 0);
+	assert_int_equal(figure(&w->server[follower].view.learner_proposals), 43);
+	assert_int_equal(figure(&w->server[follower].view.learner_commits), 43);
+	measured(&w->server[leader].view, QUORUM_METRIC_PROPOSAL_BYTES, 43);
+	measured(&w->server[leader].view, QUORUM_METRIC_FOLLOWER_SYNC, 0);
+	measured(&w->server[follower].view, QUORUM_METRIC_FOLLOWER_SYNC, 1);
+	measured(&w->server[follower].view, QUORUM_METRIC_PROPOSAL_LATENCY, 43);
+	measured(&w->server[follower].view, QUORUM_METRIC_COMMIT_PROPAGATION, 43);
+	measured(&w->server[leader].view, QUORUM_METRIC_LEADER_UNAVAILABLE, 1);
+	measured(&w->server[follower].view, QUORUM_METRIC_LEADER_UNAVAILABLE, 0);
+	for (unsigned i = 0; i < w->n; i++) {
+		measured(&w->server[i].view, QUORUM_METRIC_ELECTION, 1);
+		measured(&w->server[i].view, QUORUM_METRIC_UNAVAILABLE, 1);
+	}
 	assert_int_equal(figure(&w->server[follower].view.leader), 3);
 	assert_int_equal(figure(&w->server[follower].view.role), ROLE_FOLLOWING);
 	assert_int_equal(figure(&w->server[follower].view.epoch), 1);

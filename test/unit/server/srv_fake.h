@@ -59,7 +59,7 @@ struct fake_conf {
 	uint32_t spill_max, maxbuffer, reads_round, max_cnxns;
 	struct limits_conf limit; /* outstanding 0 = very many */
 	uint32_t conns_max;       /* 0 = FAKE_CONNS */
-	const struct quorum_view *quorum;
+	struct quorum_view *quorum;
 	bool local_sessions;
 	const struct srv_io *io; /* the test's own transports; then fake_open() is not for it */
 	unsigned (*events_room)(void *ctx, unsigned want);

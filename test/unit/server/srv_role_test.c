@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static const struct quorum_view view = {.sid = 3};
+static struct quorum_view view = {.sid = 3};
 static const struct fake_conf ensemble = {.quorum = &view};
 
 static const char not_serving[] = "This ZooKeeper instance is not currently serving requests\n";

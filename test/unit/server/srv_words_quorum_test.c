@@ -60,6 +60,12 @@ static bool has(const char *text, const char *line)
 	return at && (at == text || at[-1] == '\n');
 }
 
+static void proposal(uint64_t bytes)
+{
+	view.proposal_last_bytes = bytes;
+	zk_metric_add(&view.metric[QUORUM_METRIC_PROPOSAL_BYTES], bytes);
+}
+
 static void srvr(void **state)
 {
 	struct fake *f = serving(&ensemble, 3, ROLE_LEADING);
@@ -67,18 +73,23 @@ static void srvr(void **state)
 	(void)state;
 	assert_true(ends(fake_word(f, "srvr"), "Zxid: 0x0\nMode: leader\nNode count: 5\n"
 					       "Proposal sizes last/min/max: -1/-1/-1\n"));
-	view.proposals = 4;
-	view.proposal_last_bytes = 87;
-	view.proposal_min_bytes = 48;
-	view.proposal_max_bytes = 91;
+	proposal(48);
+	proposal(91);
+	proposal(87);
 	assert_true(ends(fake_word(f, "stat"), "Mode: leader\nNode count: 5\n"
 					       "Proposal sizes last/min/max: 87/48/91\n"));
+	assert_true(has(fake_word(f, "mntr"), "zk_min_proposal_size\t48\n"));
+	assert_string_equal(fake_word(f, "srst"), "Server stats reset.\n");
+	assert_true(ends(fake_word(f, "srvr"), "Proposal sizes last/min/max: -1/-1/-1\n"));
+	assert_true(has(fake_word(f, "mntr"), "zk_last_proposal_size\t-1\n"));
+	proposal(60);
+	assert_true(ends(fake_word(f, "srvr"), "Proposal sizes last/min/max: 60/60/60\n"));
 	fake_role(f, ROLE_FOLLOWING);
 	assert_true(ends(fake_word(f, "srvr"), "Mode: follower\nNode count: 5\n"));
 	fake_role(f, ROLE_OBSERVING);
 	assert_true(ends(fake_word(f, "srvr"), "Mode: observer\nNode count: 5\n"));
 	assert_string_equal(fake_word(f, "isro"), "rw");
-	view.proposals = 0;
+	zk_metric_reset(&view.metric[QUORUM_METRIC_PROPOSAL_BYTES]);
 	fake_free(f);
 }
 
@@ -144,11 +155,17 @@ static void mntr(void **state)
 	view.synced_observers = 1;
 	view.pending_syncs = 7;
 	view.elections = 5;
-	view.diffs = 2;
-	view.truncs = 1;
+	view.diffs = 3;
 	view.snaps = 4;
 	view.leader = 3;
+	assert_true(has(fake_word(f, "mntr"), "zk_looking_count\t0\n")); /* nobody counts it */
+	quorum_view_metrics(&view, &f->shared.metrics);
+	zk_metric_add(&view.metric[QUORUM_METRIC_ELECTION], 250);
+	zk_metric_add(&view.metric[QUORUM_METRIC_ELECTION], 50);
 	text = fake_word(f, "mntr");
+	assert_true(has(text, "zk_avg_election_time\t150.0\n"));
+	assert_true(has(text, "zk_cnt_election_time\t2\n"));
+	assert_true(has(text, "zk_p99_proposal_latency\t0\n"));
 	assert_non_null(strstr(text, "UTC\nzk_server_state\tleader\n"
 				     "zk_peer_state\tleading - broadcast\n"));
 	for (size_t i = 0; i < sizeof(leading) / sizeof(leading[0]); i++)
@@ -158,6 +175,13 @@ static void mntr(void **state)
 	assert_true(has(text, "zk_diff_count\t3\n"));
 	assert_true(has(text, "zk_snap_count\t4\n"));
 	assert_null(strstr(strstr(text, "zk_snap_count") + 1, "zk_snap_count"));
+	assert_string_equal(fake_word(f, "srst"), "Server stats reset.\n");
+	text = fake_word(f, "mntr");
+	assert_true(has(text, "zk_looking_count\t0\n"));
+	assert_true(has(text, "zk_cnt_election_time\t0\n"));
+	view.snaps = 5;
+	text = fake_word(f, "mntr");
+	assert_true(has(text, "zk_snap_count\t1\n"));
 	assert_false(has(text, "zk_observer_master_id"));
 	fake_role(f, ROLE_FOLLOWING);
 	text = fake_word(f, "mntr");
