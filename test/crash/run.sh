@@ -62,6 +62,7 @@ said() { # NAME STATUS OUTPUT: the program's own last word, or why it failed
 	local why
 	why=$(grep -a '^ok ' "$3" | tail -n 1 | cut -c4-)
 	[ -n "$why" ] || why='it has nothing to say'
+	[ "$2" -ne 124 ] || why='its time is over'
 	ok "$1: $why" "$2" "$(tail -n 60 "$3")"
 }
 # case_of NAME SECONDS COMMAND... DIRECTORY-is-added: one program in a namespace, ok when it exits 0
@@ -82,7 +83,7 @@ run_loop() {
 	for i in 0 1; do
 		space
 		mkdir "$tmp/loop$i"
-		timeout -k 5 $((60 + n * 8)) ip netns exec "$ns" "$python" "$here/loop.py" --rounds $n \
+		timeout -k 5 $((240 + n * 8)) ip netns exec "$ns" "$python" "$here/loop.py" --rounds $n \
 			--seed $((seed + i)) --kinds "$kinds" "$tmp/loop$i" >"$tmp/loop$i.out" 2>&1 \
 			</dev/null &
 		pids+=($!)
@@ -99,14 +100,14 @@ run_tamper() {
 	[ "$kind" != both ] || kinds=zokor,apache
 	space
 	mkdir "$tmp/tamper"
-	timeout -k 5 120 ip netns exec "$ns" "$python" "$here/loop.py" --rounds 8 --seed "$seed" \
+	timeout -k 5 240 ip netns exec "$ns" "$python" "$here/loop.py" --rounds 8 --seed "$seed" \
 		--kinds "$kinds" --tamper "$tmp/tamper" >"$out" 2>&1 </dev/null
 	rc=$?
 	[ $rc -eq 1 ] && grep -qE '^FAIL round 4 .*(acknowledged|clients have seen|is gone)' "$out"
 	ok "tamper: a lost transaction is seen" $? "exit $rc: $(tail -n 20 "$out")"
 	space
 	mkdir "$tmp/nosync"
-	timeout -k 5 120 ip netns exec "$ns" "$python" "$here/loop.py" --rounds 12 --seed "$seed" \
+	timeout -k 5 240 ip netns exec "$ns" "$python" "$here/loop.py" --rounds 12 --seed "$seed" \
 		--kinds "$kinds" --nosync --power ordered "$tmp/nosync" >"$out" 2>&1 </dev/null
 	rc=$?
 	# Lost: what was acknowledged, or so much that the server refuses its own directory.
