@@ -374,7 +374,8 @@ static void observers_follow_and_do_not_count(void **state)
 }
 
 /* A leader has died silently and its followers look for another one. What they tell an observer
- * meanwhile must not be enough to elect the dead one once more: it would dial it until initLimit. */
+ * meanwhile must not be enough to elect the dead one once more: it would dial it until
+ * initLimit. */
 static void no_votes_for_who_was_given_up(void **state)
 {
 	struct world w;
