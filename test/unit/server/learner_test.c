@@ -28,13 +28,18 @@ struct world {
 	uint64_t epoch;
 	struct packet up[QUEUE_MAX], down[QUEUE_MAX];
 	size_t up_n, down_n;
-	bool no_room;
+	bool no_room, used_up;
+	uint32_t first; /* counter of the epoch's first transaction; 0 = 1 */
 };
 
 static uint64_t next_zxid(void *ctx)
 {
 	const struct world *w = ctx;
 
+	if (w->used_up)
+		return 0;
+	if (w->first && !w->hist_n)
+		return (w->epoch << 32) + w->first;
 	return w->hist_n && w->hist[w->hist_n - 1].zxid >> 32 == w->epoch
 		       ? w->hist[w->hist_n - 1].zxid + 1
 		       : (w->epoch << 32) + 1;
@@ -147,11 +152,12 @@ static void commit(struct world *w)
 	lead_durable(w->b, 0, ~0u);
 }
 
-static struct world *world_with(bool local_sessions)
+static struct world *world_with(bool local_sessions, uint32_t first)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	w->epoch = 1;
+	w->first = first;
 	w->qa = w->qb = (struct leader_quorum){.ctx = w,
 					       .next_zxid = next_zxid,
 					       .propose = propose,
@@ -172,7 +178,7 @@ static struct world *world_with(bool local_sessions)
 
 static struct world *world_new(void)
 {
-	return world_with(false);
+	return world_with(false, 0);
 }
 
 static void world_free(struct world *w)
@@ -281,7 +287,7 @@ static enum zk_err forwarded(struct world *w, uint64_t s, const char *path, int3
 static void local_sessions_of_learners(void **state)
 {
 	const uint64_t other = (UINT64_C(2) << 56) + 77, own = (UINT64_C(1) << 56) + 77;
-	struct world *w = world_with(true);
+	struct world *w = world_with(true, 0);
 
 	(void)state;
 	assert_int_equal(forwarded(w, other, "/a", 0), ZK_EOK);
@@ -290,6 +296,22 @@ static void local_sessions_of_learners(void **state)
 	world_free(w);
 	w = world_new();
 	assert_int_equal(forwarded(w, other, "/a", 0), ZK_SESSIONEXPIRED);
+	world_free(w);
+}
+
+/* What comes when the epoch has no zxid left is read and forgotten: the ACKs of the last one are
+ * behind it. */
+static void requests_at_the_end_of_an_epoch(void **state)
+{
+	struct world *w = world_with(true, UINT32_MAX);
+	const uint64_t other = (UINT64_C(2) << 56) + 77;
+
+	(void)state;
+	assert_int_equal(forwarded(w, other, "/a", 0), ZK_EOK);
+	assert_true(w->hist[w->hist_n - 1].zxid == (w->epoch << 32) + UINT32_MAX);
+	w->used_up = true;
+	assert_int_equal(forwarded(w, other, "/b", 0), ZK_SESSIONEXPIRED); /* read, not done */
+	assert_int_equal(w->hist_n, 1);
 	world_free(w);
 }
 
@@ -634,6 +656,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_of_both),
 		cmocka_unit_test(local_sessions_of_learners),
+		cmocka_unit_test(requests_at_the_end_of_an_epoch),
 		cmocka_unit_test(sync_is_a_barrier),
 		cmocka_unit_test(close_and_expiry),
 		cmocka_unit_test(session_moves),
