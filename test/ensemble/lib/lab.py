@@ -83,6 +83,7 @@ class Member(Server):
     def wire(self):
         if self.kind == "zokor":
             self.unwire()
+            self.unlearn()
             return
         if self.holder:
             return
@@ -99,6 +100,12 @@ class Member(Server):
         self.inside("ip", "link", "set", "lo", "up")
         self.inside("ip", "addr", "add", self.address + "/24", "dev", "eth0")
         self.inside("ip", "link", "set", "eth0", "up")
+        self.unlearn()
+
+    def unlearn(self):
+        """Another kind has another MAC. Linux believes a gratuitous ARP only if it has learned
+        nothing of the address for a second, and its old entry for up to 45 s."""
+        sh("ip", "neigh", "flush", "to", self.address, "dev", BRIDGE)
 
     def unwire(self):
         if self.holder:
