@@ -395,7 +395,7 @@ int main(int argc, char **argv)
 	size_t only;
 
 	seconds = number(argc, argv, 2, seconds);
-	run_bytes = (uint64_t)number(argc, argv, 3, (double)(run_bytes / MIB)) * MIB;
+	run_bytes = (uint64_t)number(argc, argv, 3, (double)run_bytes / MIB) * MIB;
 	pairs = (unsigned)number(argc, argv, 4, pairs);
 	only = (size_t)number(argc, argv, 5, 0);
 	slots = (uint32_t)number(argc, argv, 6, slots);

@@ -231,7 +231,7 @@ static void fan_outs(struct bench *b)
 static void recursive(struct bench *b)
 {
 	struct conn *v = client_connect(&b->c, 1);
-	uint64_t begin, want = b->c.replies + 1, events;
+	uint64_t begin, want, events;
 	char path[PATH_MAX_BYTES];
 
 	ask_create(&b->c, "/rec");

@@ -123,6 +123,7 @@ static size_t address_of(const struct peers *p, const struct peer_entry *e,
 		return e->address_n;
 	}
 	a = &m->server[at].address[0];
+	zk_assert(a);
 	return zab_address_text(m, a, a->election_port, out, PEER_ADDRESS_MAX);
 }
 
