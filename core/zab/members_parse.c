@@ -94,12 +94,18 @@ static bool port(struct zk_span s, uint16_t *out)
 	return true;
 }
 
+/* A host that could not be told from what surrounds it, written out again. */
+static bool bracketed(struct zk_span name)
+{
+	return memchr(name.p, '[', name.n) || memchr(name.p, ']', name.n);
+}
+
 /* host:rest or [v6]:rest; also a host alone, then *rest is empty. */
 static bool host(struct zk_span s, struct zk_span *name, struct zk_span *rest)
 {
 	if (s.n && s.p[0] == '[') {
 		s = zk_span_of(s.p + 1, s.n - 1);
-		if (!split(s, ']', name, rest) || !name->n)
+		if (!split(s, ']', name, rest) || !name->n || bracketed(*name))
 			return false;
 		if (rest->n && rest->p[0] != ':')
 			return false;
@@ -107,7 +113,7 @@ static bool host(struct zk_span s, struct zk_span *name, struct zk_span *rest)
 		return true;
 	}
 	split(s, ':', name, rest);
-	return name->n != 0;
+	return name->n != 0 && !bracketed(*name);
 }
 
 static bool keep(struct zab_members *m, struct zk_span s, struct zab_text *out)

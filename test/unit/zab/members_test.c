@@ -129,6 +129,8 @@ static void refuses(void **state)
 		{"server.1=a:2", 1},
 		{"server.1=a", 1},
 		{"server.1=:2:3", 1},
+		{"server.1=[[a]:2:3", 1},
+		{"server.1=a]:2:3", 1},
 		{"server.1=a:2:2", 1},
 		{"server.1=a:2:65536", 1},
 		{"server.1=a:2:3:voter", 1},
