@@ -94,10 +94,14 @@ static bool port(struct zk_span s, uint16_t *out)
 	return true;
 }
 
-/* A host that could not be told from what surrounds it, written out again. */
-static bool bracketed(struct zk_span name)
+/* One that can be told from what surrounds it, also when it is written out again. */
+static bool plain(struct zk_span *name)
 {
-	return memchr(name.p, '[', name.n) || memchr(name.p, ']', name.n);
+	*name = trim(*name);
+	for (size_t i = 0; i < name->n; i++)
+		if (name->p[i] <= ' ' || strchr("[]\x7f", name->p[i]))
+			return false;
+	return name->n != 0;
 }
 
 /* host:rest or [v6]:rest; also a host alone, then *rest is empty. */
@@ -105,7 +109,7 @@ static bool host(struct zk_span s, struct zk_span *name, struct zk_span *rest)
 {
 	if (s.n && s.p[0] == '[') {
 		s = zk_span_of(s.p + 1, s.n - 1);
-		if (!split(s, ']', name, rest) || !name->n || bracketed(*name))
+		if (!split(s, ']', name, rest) || !plain(name))
 			return false;
 		if (rest->n && rest->p[0] != ':')
 			return false;
@@ -113,7 +117,7 @@ static bool host(struct zk_span s, struct zk_span *name, struct zk_span *rest)
 		return true;
 	}
 	split(s, ':', name, rest);
-	return name->n != 0 && !bracketed(*name);
+	return plain(name);
 }
 
 static bool keep(struct zab_members *m, struct zk_span s, struct zab_text *out)
@@ -166,7 +170,7 @@ static enum zk_err address(struct parse *p, struct zab_server *s, struct zk_span
 		return wrong(p, "a port is no number from 0 to 65535");
 	if (a->port == a->election_port)
 		return wrong(p, "both ports are the same");
-	if (!keep(p->m, trim(name), &a->host))
+	if (!keep(p->m, name, &a->host))
 		return too_big(p, "the host names are longer than can be kept");
 	s->addresses++;
 	return has_role ? role(p, s, kind) : ZK_EOK;
