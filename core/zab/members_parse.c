@@ -99,7 +99,7 @@ static bool plain(struct zk_span *name)
 {
 	*name = trim(*name);
 	for (size_t i = 0; i < name->n; i++)
-		if (name->p[i] <= ' ' || strchr("[]\x7f", name->p[i]))
+		if (name->p[i] < ' ' || strchr("[]\x7f", name->p[i]))
 			return false;
 	return name->n != 0;
 }

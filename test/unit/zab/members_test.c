@@ -132,7 +132,7 @@ static void refuses(void **state)
 		{"server.1=[[a]:2:3", 1},
 		{"server.1=a]:2:3", 1},
 		{"server.1=\r:2:3", 1},
-		{"server.1=a b:2:3", 1},
+		{"server.1=[ ]:2:3", 1},
 		{"server.1=a:2:2", 1},
 		{"server.1=a:2:65536", 1},
 		{"server.1=a:2:3:voter", 1},
