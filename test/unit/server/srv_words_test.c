@@ -11,47 +11,30 @@
 
 #include <cmocka.h>
 
-/** What @p word gets; the connection is closed by then. */
-static char *word(struct fake *f, const char *text)
-{
-	static char out[65536];
-	struct fake_conn *fc = fake_open(f);
-
-	assert_non_null(fc);
-	fake_send(fc, text, strlen(text));
-	fake_settle(f);
-	assert_true(fc->shut);
-	assert_true(fc->out_n < sizeof(out));
-	memcpy(out, fc->out, fc->out_n);
-	out[fc->out_n] = '\0';
-	fake_gone(fc);
-	return out;
-}
-
 static void simple(void **state)
 {
 	struct fake *f = fake_new(NULL);
 
 	(void)state;
-	assert_string_equal(word(f, "ruok"), "imok");
-	assert_string_equal(word(f, "ruok\n"), "imok");
-	assert_string_equal(word(f, "isro\r\nand more"), "rw");
-	assert_string_equal(word(f, "dirs"), "datadir_size: 123\nlogdir_size: 456\n");
-	assert_string_equal(word(f, "conf"), "clientPort=2181\n"
-					     "secureClientPort=-1\n"
-					     "dataDir=/data/version-2\n"
-					     "dataDirSize=123\n"
-					     "dataLogDir=/log/version-2\n"
-					     "dataLogSize=456\n"
-					     "tickTime=2000\n"
-					     "maxClientCnxns=0\n"
-					     "minSessionTimeout=4000\n"
-					     "maxSessionTimeout=40000\n"
-					     "clientPortListenBacklog=-1\n"
-					     "serverId=0\n");
+	assert_string_equal(fake_word(f, "ruok"), "imok");
+	assert_string_equal(fake_word(f, "ruok\n"), "imok");
+	assert_string_equal(fake_word(f, "isro\r\nand more"), "rw");
+	assert_string_equal(fake_word(f, "dirs"), "datadir_size: 123\nlogdir_size: 456\n");
+	assert_string_equal(fake_word(f, "conf"), "clientPort=2181\n"
+						  "secureClientPort=-1\n"
+						  "dataDir=/data/version-2\n"
+						  "dataDirSize=123\n"
+						  "dataLogDir=/log/version-2\n"
+						  "dataLogSize=456\n"
+						  "tickTime=2000\n"
+						  "maxClientCnxns=0\n"
+						  "minSessionTimeout=4000\n"
+						  "maxSessionTimeout=40000\n"
+						  "clientPortListenBacklog=-1\n"
+						  "serverId=0\n");
 	/* no such word: an absurd length, closed without a word */
-	assert_string_equal(word(f, "abcd"), "");
-	assert_string_equal(word(f, "RUOK"), "");
+	assert_string_equal(fake_word(f, "abcd"), "");
+	assert_string_equal(fake_word(f, "RUOK"), "");
 	fake_free(f);
 }
 
@@ -88,11 +71,11 @@ static void whitelist(void **state)
 			 1u << SRV_WORD_SRVR | 1u << SRV_WORD_RUOK | 1u << SRV_WORD_STAT |
 				 1u << SRV_WORD_MNTR);
 	f->shared.four_letter_words = srv_words_parse(NULL);
-	assert_string_equal(word(f, "ruok"),
+	assert_string_equal(fake_word(f, "ruok"),
 			    "ruok is not executed because it is not in the whitelist.\n");
-	assert_string_equal(word(f, "wchp"),
+	assert_string_equal(fake_word(f, "wchp"),
 			    "wchp is not executed because it is not in the whitelist.\n");
-	assert_non_null(strstr(word(f, "srvr"), "Mode: standalone\n"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "Mode: standalone\n"));
 	fake_free(f);
 }
 
@@ -108,25 +91,25 @@ static void srvr(void **state)
 	ask_path(fc, 3, ZK_OP_EXISTS, "/b", false);
 	fake_settle(f);
 	/* hello, three requests, this word; hello's answer, three replies */
-	assert_string_equal(word(f, "srvr"), "Zookeeper version: 3.9.5-test, built on "
-					     "2026-01-01 00:00 UTC\n"
-					     "Latency min/avg/max: 0/0.0/0\n"
-					     "Received: 5\n"
-					     "Sent: 4\n"
-					     "Connections: 2\n"
-					     "Outstanding: 0\n"
-					     "Zxid: 0x2\n"
-					     "Mode: standalone\n"
-					     "Node count: 6\n");
+	assert_string_equal(fake_word(f, "srvr"), "Zookeeper version: 3.9.5-test, built on "
+						  "2026-01-01 00:00 UTC\n"
+						  "Latency min/avg/max: 0/0.0/0\n"
+						  "Received: 5\n"
+						  "Sent: 4\n"
+						  "Connections: 2\n"
+						  "Outstanding: 0\n"
+						  "Zxid: 0x2\n"
+						  "Mode: standalone\n"
+						  "Node count: 6\n");
 	/* a write that took 7 ms */
 	f->hold = true;
 	ask_set(fc, 4, "/a", "b");
 	fake_settle(f);
-	assert_non_null(strstr(word(f, "srvr"), "Outstanding: 1\n"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "Outstanding: 1\n"));
 	f->now_ns += 7000000;
 	f->hold = false;
 	fake_settle(f);
-	assert_non_null(strstr(word(f, "srvr"), "Latency min/avg/max: 0/1.75/7\n"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "Latency min/avg/max: 0/1.75/7\n"));
 	fake_free(f);
 }
 
@@ -155,7 +138,7 @@ static void mntr(void **state)
 	ask_path_i32(fc, 1, ZK_OP_ADD_WATCH, "/a", 0); /* counts in both tables */
 	ask_path(fc, 2, ZK_OP_EXISTS, "/b", true);
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strstr(text, names[i]))
 			fail_msg("no %s in:\n%s", names[i], text);
@@ -208,7 +191,7 @@ static void mntr_figures(void **state)
 	f->now_ns += 7000000;
 	f->hold = false;
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	has(text, "cnt_updatelatency", "1");
 	has(text, "max_updatelatency", "7");
 	has(text, "p99_updatelatency", "7");
@@ -226,8 +209,8 @@ static void mntr_figures(void **state)
 	has(text, "avg_election_time", "0.0");
 	has(text, "connection_drop_count", "0");
 	fake_gone(other);
-	assert_string_equal(word(f, "srst"), "Server stats reset.\n");
-	text = word(f, "mntr");
+	assert_string_equal(fake_word(f, "srst"), "Server stats reset.\n");
+	text = fake_word(f, "mntr");
 	has(text, "cnt_updatelatency", "0");
 	has(text, "p99_updatelatency", "0");
 	has(text, "max_node_changed_watch_count", "0");
@@ -236,7 +219,7 @@ static void mntr_figures(void **state)
 	has(text, "cnt_fsynctime", "0");
 	files = 6;
 	fake_gone(fc);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	has(text, "snap_count", "1");
 	has(text, "connection_drop_count", "1");
 	fake_free(f);
@@ -273,7 +256,7 @@ static void mntr_quotas(void **state)
 	quota_of(f, "/c", "byteHardLimit=9", NULL);
 	quota_of(f, "/d", NULL, NULL);
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	has(text, "a_quota_count_limit_per_namespace", "51");
 	has(text, "a_quota_bytes_limit_per_namespace", "6");
 	has(text, "a_quota_count_usage_per_namespace", "13");
@@ -305,14 +288,14 @@ static void mntr_quotas_are_bounded(void **state)
 		quota_of(f, path, NULL, NULL);
 	}
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	has(text, "quota_names_left_out", "2");
 	for (unsigned i = 0; i < 70; i++) {
 		snprintf(path, sizeof(path), "/n%u", i);
 		quota_of(f, path, "count=1", NULL);
 	}
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	for (const char *at = text; (at = strstr(at, "_quota_count_limit")) != NULL; at++)
 		shown++;
 	assert_int_equal(shown, 62); /* of the first 64 */
@@ -324,7 +307,7 @@ static void mntr_quotas_are_bounded(void **state)
 			fake_settle(f);
 	}
 	fake_settle(f);
-	text = word(f, "mntr");
+	text = fake_word(f, "mntr");
 	assert_null(strstr(text, "_quota_count_limit"));
 	has(text, "quota_names_left_out", "72");
 	fake_free(f);
@@ -341,13 +324,13 @@ static void cons_and_stat(void **state)
 	ask_path(fc, 0x1f, ZK_OP_GET_DATA, "/", false);
 	ask_plain(fc, -2, ZK_OP_PING);
 	fake_settle(f);
-	text = word(f, "cons");
+	text = fake_word(f, "cons");
 	assert_string_equal(text, " /127.0.0.1:40000[1](queued=0,recved=3,sent=3,"
 				  "sid=0x100000000000001,lop=PING,est=1700000001000,to=10000,"
 				  "lcxid=0x1f,lzxid=0x1,lresp=1005,llat=0,minlat=0,avglat=0,"
 				  "maxlat=0)\n"
 				  " /127.0.0.1:40001[0](queued=0,recved=1,sent=0)\n\n");
-	text = word(f, "stat");
+	text = fake_word(f, "stat");
 	assert_string_equal(text, "Zookeeper version: 3.9.5-test, built on 2026-01-01 00:00 UTC\n"
 				  "Clients:\n"
 				  " /127.0.0.1:40000[1](queued=0,recved=3,sent=3)\n"
@@ -455,7 +438,7 @@ static void trace_mask(void **state)
 	struct fake_conn *fc;
 
 	(void)state;
-	assert_string_equal(word(f, "gtmk"), "306");
+	assert_string_equal(fake_word(f, "gtmk"), "306");
 	/* in single bytes, and in one go */
 	fc = fake_open(f);
 	for (unsigned i = 0; i < 12; i++) {
@@ -466,12 +449,12 @@ static void trace_mask(void **state)
 	}
 	assert_true(fc->shut);
 	assert_memory_equal(fc->out, "7", fc->out_n);
-	assert_string_equal(word(f, "gtmk"), "7");
+	assert_string_equal(fake_word(f, "gtmk"), "7");
 	fc = fake_open(f);
 	fake_send(fc, "stmk\xff\xff\xff\xff\xff\xff\xff\xfe", 12);
 	fake_settle(f);
 	assert_true(fc->shut);
-	assert_string_equal(word(f, "gtmk"), "-2");
+	assert_string_equal(fake_word(f, "gtmk"), "-2");
 	/* closed in the middle of the mask */
 	fc = fake_open(f);
 	fake_send(fc, "stmk\0", 5);
@@ -479,7 +462,7 @@ static void trace_mask(void **state)
 	srv_fin(fc->c, f->now_ns);
 	assert_true(fc->shut);
 	assert_int_equal(fc->out_n, 0);
-	assert_string_equal(word(f, "hash"), "");
+	assert_string_equal(fake_word(f, "hash"), "");
 	fake_free(f);
 }
 
@@ -488,9 +471,10 @@ static void envi(void **state)
 	struct fake *f = fake_new(NULL);
 
 	(void)state;
-	assert_string_equal(word(f, "envi"), "Environment:\n");
+	assert_string_equal(fake_word(f, "envi"), "Environment:\n");
 	f->shared.environment = "zookeeper.version=3\nos.name=Linux\n";
-	assert_string_equal(word(f, "envi"), "Environment:\nzookeeper.version=3\nos.name=Linux\n");
+	assert_string_equal(fake_word(f, "envi"),
+			    "Environment:\nzookeeper.version=3\nos.name=Linux\n");
 	fake_free(f);
 }
 
@@ -502,14 +486,14 @@ static void resets(void **state)
 	(void)state;
 	ask_path(fc, 0x1f, ZK_OP_EXISTS, "/", false);
 	fake_settle(f);
-	assert_non_null(strstr(word(f, "cons"), "recved=2,sent=2,"));
-	assert_string_equal(word(f, "crst"), "Connection stats reset.\n");
-	assert_non_null(
-		strstr(word(f, "cons"), "(queued=0,recved=0,sent=0,sid=0x100000000000001,lop=NA,"));
-	assert_null(strstr(word(f, "cons"), "lcxid"));
-	assert_non_null(strstr(word(f, "srvr"), "Sent: 2\n"));
-	assert_string_equal(word(f, "srst"), "Server stats reset.\n");
-	assert_non_null(strstr(word(f, "srvr"), "Received: 1\nSent: 0\nConnections: 2\n"));
+	assert_non_null(strstr(fake_word(f, "cons"), "recved=2,sent=2,"));
+	assert_string_equal(fake_word(f, "crst"), "Connection stats reset.\n");
+	assert_non_null(strstr(fake_word(f, "cons"),
+			       "(queued=0,recved=0,sent=0,sid=0x100000000000001,lop=NA,"));
+	assert_null(strstr(fake_word(f, "cons"), "lcxid"));
+	assert_non_null(strstr(fake_word(f, "srvr"), "Sent: 2\n"));
+	assert_string_equal(fake_word(f, "srst"), "Server stats reset.\n");
+	assert_non_null(strstr(fake_word(f, "srvr"), "Received: 1\nSent: 0\nConnections: 2\n"));
 	fake_free(f);
 }
 
@@ -520,23 +504,26 @@ static void watches(void **state)
 	struct fake_conn *a = fake_session(f), *b = fake_session(f), *c = fake_session(f);
 
 	(void)state;
-	assert_string_equal(word(f, "wchs"), "0 connections watching 0 paths\nTotal watches:0\n");
-	assert_string_equal(word(f, "wchp"), "\n");
-	assert_string_equal(word(f, "wchc"), "\n");
+	assert_string_equal(fake_word(f, "wchs"),
+			    "0 connections watching 0 paths\nTotal watches:0\n");
+	assert_string_equal(fake_word(f, "wchp"), "\n");
+	assert_string_equal(fake_word(f, "wchc"), "\n");
 	ask_path(a, 1, ZK_OP_EXISTS, "/a", true);
 	ask_path_i32(a, 2, ZK_OP_ADD_WATCH, "/b", 1);
 	ask_path(b, 1, ZK_OP_EXISTS, "/a", true);
 	ask_path(c, 1, ZK_OP_GET_CHILDREN, "/", true);
 	fake_settle(f);
-	assert_string_equal(word(f, "wchs"), "2 connections watching 2 paths\nTotal watches:3\n");
-	assert_string_equal(word(f, "wchp"), "/a\n\t0x100000000000002\n\t0x100000000000001\n"
-					     "/b\n\t0x100000000000001\n\n");
-	assert_string_equal(word(f, "wchc"), "0x100000000000001\n\t/b\n\t/a\n"
-					     "0x100000000000002\n\t/a\n\n");
+	assert_string_equal(fake_word(f, "wchs"),
+			    "2 connections watching 2 paths\nTotal watches:3\n");
+	assert_string_equal(fake_word(f, "wchp"), "/a\n\t0x100000000000002\n\t0x100000000000001\n"
+						  "/b\n\t0x100000000000001\n\n");
+	assert_string_equal(fake_word(f, "wchc"), "0x100000000000001\n\t/b\n\t/a\n"
+						  "0x100000000000002\n\t/a\n\n");
 	(void)fake_tx(f, ZK_OP_CREATE, "/a", "");
 	fake_gone(b);
 	fake_settle(f);
-	assert_string_equal(word(f, "wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
+	assert_string_equal(fake_word(f, "wchs"),
+			    "1 connections watching 1 paths\nTotal watches:1\n");
 	fake_free(f);
 }
 
@@ -719,7 +706,7 @@ static void dump(void **state)
 
 	(void)state;
 	(void)fake_session(f);
-	text = word(f, "dump");
+	text = fake_word(f, "dump");
 	/* the leader's part is leader_answer_test's */
 	assert_non_null(strstr(text, "SessionTracker dump:\nSession Sets (0)/(0):\n"
 				     "ephemeral nodes dump:\nSessions with Ephemerals (0):\n"
