@@ -34,11 +34,29 @@ void cl_client_gone(struct cl *w, struct cl_client *c)
 	c->next_ns = w->now_ns + (20 + cl_draw(w, 200)) * cl_ms;
 }
 
+static uint64_t seen_by(const struct cl *w, unsigned server)
+{
+	const struct cl_server *s = &w->server[server];
+
+	return cl_serves(s) ? leader_applied_zxid(s->leader) : UINT64_MAX;
+}
+
+/* Any server; for who does not say what it has seen, the one that is farthest behind. */
+static unsigned choose(struct cl *w)
+{
+	unsigned server = (unsigned)cl_draw(w, w->n);
+
+	for (unsigned i = 0; i < w->n && w->naive == CL_NO_LAST_ZXID; i++)
+		if (seen_by(w, i) < seen_by(w, server))
+			server = i;
+	return server;
+}
+
 static void dial(struct cl *w, struct cl_client *c)
 {
 	struct cl_conn *conn;
 
-	c->server = (unsigned)cl_draw(w, w->n);
+	c->server = choose(w);
 	conn = cl_connect(w, CL_CLIENT, c->index, c->server);
 	c->next_ns = w->now_ns + 100 * cl_ms;
 	if (!conn)
@@ -297,7 +315,7 @@ static void connected(struct cl *w, struct cl_client *c)
 	}
 	if (c->conn < 0 || now < c->next_ns || w->quiet)
 		return;
-	if (cl_faulty(w) && cl_chance(w, 8)) { /* somewhere else */
+	if (cl_faulty(w) && cl_chance(w, w->naive == CL_NO_LAST_ZXID ? 50 : 8)) { /* elsewhere */
 		w->moves++;
 		cl_client_gone(w, c);
 		return;
