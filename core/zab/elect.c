@@ -161,6 +161,7 @@ static void broadcast(struct elect *e)
 	struct zab_notification n = notification_of(&e->proposal, ZAB_LOOKING, e->round);
 
 	e->broadcasts++;
+	e->asked_ns = e->now_ns;
 	tell_voters(e, e->conf.now, NULL, &n);
 	if (e->conf.next)
 		tell_voters(e, e->conf.next, e->conf.now, &n);
@@ -287,7 +288,6 @@ bool elect_receive(struct elect *e, int64_t from, const struct zab_notification 
 			answer(e, from, &e->current, e->current.round);
 		return false;
 	}
-	e->heard_ns = now_ns;
 	if (n->state == ZAB_LOOKING && n->round < e->round)
 		answer(e, from, &e->proposal, e->round);
 	if (!voter(e, n->leader)) {
@@ -320,13 +320,15 @@ bool elect_tick(struct elect *e, uint64_t now_ns)
 			e->glance_ns = now_ns + e->conf.settle_fast_ms * ms_ns;
 		return false;
 	}
-	if (now_ns < e->heard_ns + e->resend_ns)
+	/* Apache waits from the last notification that came. But one from who looks as well, and in
+	 * vain, is no answer: it may come again and again for ever. */
+	if (now_ns < e->asked_ns + e->resend_ns)
 		return false;
 	if (e->conf.io.delivered(e->conf.io.ctx))
 		broadcast(e);
 	else
 		e->conf.io.connect_all(e->conf.io.ctx);
-	e->heard_ns = now_ns;
+	e->asked_ns = now_ns;
 	e->resend_ns *= 2;
 	if (e->resend_ns > e->conf.resend_max_ms * ms_ns)
 		e->resend_ns = e->conf.resend_max_ms * ms_ns;
@@ -338,14 +340,14 @@ uint64_t elect_next_ns(const struct elect *e)
 	if (e->state != ZAB_LOOKING)
 		return UINT64_MAX;
 	if (!e->settle_ns)
-		return e->heard_ns + e->resend_ns;
+		return e->asked_ns + e->resend_ns;
 	return e->glance_ns < e->settle_ns ? e->glance_ns : e->settle_ns;
 }
 
 bool elect_start(struct elect *e, int64_t zxid, int64_t epoch, uint64_t now_ns)
 {
 	zk_assert(now_ns >= e->now_ns);
-	e->now_ns = e->heard_ns = now_ns;
+	e->now_ns = now_ns;
 	e->state = ZAB_LOOKING;
 	e->round++;
 	e->received.n = e->outside.n = 0;

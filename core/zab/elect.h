@@ -64,10 +64,12 @@ struct elect {
 	struct elect_vote initial, proposal; /* while LOOKING */
 	struct elect_vote current;           /* of the last election */
 	struct elect_ballot received, outside;
-	uint64_t now_ns, heard_ns, resend_ns; /* resend_ns: an interval */
-	uint64_t settle_ns;                   /* when it is decided; 0 = no quorum yet */
-	uint64_t glance_ns;                   /* when to see who is absent; UINT64_MAX = never */
-	int64_t suspect;                      /* was lost as leader, has not spoken since */
+	uint64_t now_ns;
+	uint64_t asked_ns;  /* when every voter was told last */
+	uint64_t resend_ns; /* an interval: how long after that they are told again */
+	uint64_t settle_ns; /* when it is decided; 0 = no quorum yet */
+	uint64_t glance_ns; /* when to see who is absent; UINT64_MAX = never */
+	int64_t suspect;    /* was lost as leader, has not spoken since */
 	bool suspects;
 	uint64_t elections, broadcasts, answers, ignored; /* counters */
 };

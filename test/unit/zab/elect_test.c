@@ -338,6 +338,30 @@ static void leader_must_say_so(void **state)
 	assert_int_equal(w.peer[1].e.current.leader, 3);
 }
 
+/* Two look in vain and say so again and again: the third, whose questions got lost, must not take
+ * that for a reason to wait. */
+static void asks_again_whatever_is_heard(void **state)
+{
+	struct world w;
+	struct elect *e = &w.peer[2].e;
+	struct zab_notification n = {.state = ZAB_LOOKING, .leader = 1};
+	uint64_t asked;
+
+	(void)state;
+	plain(&w, 5, 1);
+	boot(&w, 2);
+	n.round = e->round;
+	asked = e->broadcasts;
+	for (int i = 0; i < 50; i++) {
+		w.now_ns += 150 * ms;
+		assert_false(elect_receive(e, 1, &n, w.now_ns));
+		assert_false(elect_tick(e, w.now_ns));
+		assert_true(elect_next_ns(e) <= w.now_ns + 2000 * ms);
+	}
+	/* after 0.2, 0.4, 0.8, 1.6, 2 and 2 s, each up to 0.15 s late; not more often */
+	assert_int_equal(e->broadcasts - asked, 6);
+}
+
 static void minority_finds_nobody(void **state)
 {
 	struct world w;
@@ -487,6 +511,7 @@ int main(void)
 		cmocka_unit_test(absent_voters_are_not_waited_for),
 		cmocka_unit_test(who_comes_late_follows),
 		cmocka_unit_test(leader_must_say_so),
+		cmocka_unit_test(asks_again_whatever_is_heard),
 		cmocka_unit_test(minority_finds_nobody),
 		cmocka_unit_test(observers_follow_and_do_not_count),
 		cmocka_unit_test(no_votes_for_who_was_given_up),
