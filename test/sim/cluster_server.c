@@ -68,6 +68,9 @@ static void make_quorum(struct cl *w, struct cl_server *s)
 					.tick_ms = CL_TICK_MS,
 					.init_limit = CL_INIT_LIMIT,
 					.sync_limit = CL_SYNC_LIMIT,
+					/* asks again soon enough behind a connection that took
+					 * 4 s to be known dead: all serve after CALM_MS */
+					.resend_max_ms = 1000,
 					.settle_ms = 100,
 					.settle_fast_ms = 20,
 					.heartbeat_ms = w->beats ? 40 : 0,
