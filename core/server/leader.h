@@ -58,8 +58,12 @@ struct leader_conf {
 	uint64_t digest_mismatches; /* it has counted; the first at digest_mismatch_zxid */
 	uint64_t digest_mismatch_zxid;
 	uint32_t pending_max; /* transactions between prep and apply */
-	bool extended_types;  /* extendedTypesEnabled: TTL nodes */
-	bool enforce_quota;   /* enforceQuota: hard limits refuse writes */
+	/** Learner: bytes of requests to the leader that it has not answered; one larger request
+	 * may go alone. The leader has as much room aside (quorum_conf.request_bytes). 0 = no limit
+	 */
+	uint32_t ask_bytes;
+	bool extended_types; /* extendedTypesEnabled: TTL nodes */
+	bool enforce_quota;  /* enforceQuota: hard limits refuse writes */
 	/* znode.container.*: checkIntervalMs, 0 = 60000; maxPerMinute, 0 = 10000;
 	 * maxNeverUsedIntervalMs, 0 = a container that never had a child stays */
 	uint32_t reap_interval_ms, reap_per_minute;

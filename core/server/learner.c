@@ -20,6 +20,7 @@ static void free_list(struct learner *r)
 		r->wait[i] = (struct learner_wait){.next = i + 2 <= r->wait_max ? i + 2 : 0};
 	r->wait_free = 1;
 	r->waits = r->syncs = 0;
+	r->asked = 0;
 	r->sync_head = r->sync_tail = r->ready_head = r->ready_tail = 0;
 }
 
@@ -99,6 +100,7 @@ void learner_wait_free(struct leader *l, struct learner_wait *w)
 	struct learner *r = &l->learner;
 
 	bytes_free(l, w);
+	r->asked -= w->asked;
 	*w = (struct learner_wait){.next = r->wait_free};
 	r->wait_free = learner_wait_index(l, w);
 	r->waits--;

@@ -31,6 +31,7 @@ struct learner {
 	uint32_t *touched;               /* records of the session table */
 	uint32_t touched_n, touched_max;
 	uint32_t syncs; /* that wait */
+	uint64_t asked; /* bytes of requests that the leader has not answered */
 };
 
 /** @return false: no memory. */

@@ -13,14 +13,28 @@ struct ask {
 	struct zk_span body, ids;
 };
 
-static enum zk_err forward(struct leader *l, const struct ask *a)
+/* A leader without room keeps so many bytes of requests; with more on their way our ACKs, which may
+ * be what it waits for, would stand behind them. */
+static bool may_ask(const struct leader *l, size_t bytes)
+{
+	uint64_t max = l->conf.ask_bytes ? l->conf.ask_bytes : UINT64_MAX;
+
+	return !l->learner.asked || l->learner.asked + bytes <= max;
+}
+
+static enum zk_err forward(struct leader *l, const struct ask *a, struct learner_wait *w)
 {
 	const struct leader_quorum *q = l->conf.quorum;
 	size_t n = REQUEST_FIXED_BYTES + a->body.n;
-	uint8_t small[256], *p = n <= sizeof(small) ? small : zk_mem_alloc(l->conf.mem, n);
-	struct zab_packet packet = {.type = ZAB_REQUEST, .zxid = UINT64_MAX, .auth = a->ids};
+	struct zab_packet packet = {
+		.type = ZAB_REQUEST, .zxid = UINT64_MAX, .data = {.n = n}, .auth = a->ids};
+	uint32_t bytes = (uint32_t)zab_packet_bytes(&packet);
+	uint8_t small[256], *p;
 	enum zk_err err;
 
+	if (!may_ask(l, bytes))
+		return ZK_EAGAIN;
+	p = n <= sizeof(small) ? small : zk_mem_alloc(l->conf.mem, n);
 	if (!p)
 		return ZK_EAGAIN;
 	zk_put64(p, a->session);
@@ -30,6 +44,10 @@ static enum zk_err forward(struct leader *l, const struct ask *a)
 		memcpy(p + REQUEST_FIXED_BYTES, a->body.p, a->body.n);
 	packet.data = zk_span_of(p, n);
 	err = q->forward(q->ctx, &packet);
+	if (err == ZK_EOK) {
+		w->asked = bytes;
+		l->learner.asked += bytes;
+	}
 	if (p != small)
 		zk_mem_free(l->conf.mem, p, n);
 	return err;
@@ -130,7 +148,7 @@ static enum zk_err on_request(struct leader *l, const struct msg_request *r, siz
 		learner_wait_free(l, w);
 		return ZK_EAGAIN;
 	}
-	err = forward(l, &a);
+	err = forward(l, &a, w);
 	if (err != ZK_EOK)
 		return outcome(l, w, err);
 	learner_wait_add(l, s, w);
@@ -153,7 +171,7 @@ static enum zk_err on_create(struct leader *l, const struct msg_session *m)
 	if (w) {
 		zk_put32(timeout, (uint32_t)m->timeout_ms);
 		a.session = s->id;
-		err = forward(l, &a);
+		err = forward(l, &a, w);
 	}
 	if (err != ZK_EOK) {
 		l->sessions.next_id--;

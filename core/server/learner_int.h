@@ -16,6 +16,7 @@ struct learner_wait {
 	int32_t timeout_ms; /* of a revalidation */
 	uint32_t next;      /* in the session's queue, a chain of revalidations, or the free list */
 	uint32_t next_ready; /* in the queue of syncs, or of what is ready */
+	uint32_t asked;      /* bytes on the way to the leader */
 	bool used;
 	bool queued; /* it stands in one of these */
 	bool dead;   /* nobody waits any more; it goes when its turn comes */

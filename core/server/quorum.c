@@ -69,6 +69,7 @@ void quorum_free(struct quorum *q)
 	for (unsigned i = 0; i < QUORUM_CONNS_MAX; i++) {
 		quorum_bytes_free(q, &q->conn[i].in);
 		quorum_bytes_free(q, &q->conn[i].out);
+		quorum_bytes_free(q, &q->conn[i].aside);
 	}
 	quorum_snap_free(q);
 	if (q->bound)
@@ -430,7 +431,8 @@ uint64_t quorum_next_ns(const struct quorum *q)
 	earlier(&next, zab_next_ns(&q->z));
 	if (q->dial.conn)
 		earlier(&next, q->dial.until_ns);
-	if (stuck || q->broken || q->log_behind || q->pong_due || q->feeds || q->snap_wanted)
+	if (stuck || q->aside || q->broken || q->log_behind || q->pong_due || q->feeds ||
+	    q->snap_wanted)
 		earlier(&next, q->now_ns + again_ns);
 	if (q->conf.read_only && q->looking && !q->read_only)
 		earlier(&next, q->now_ns + 100 * ms_ns);

@@ -48,6 +48,9 @@ struct quorum_conf {
 	struct zk_span address;    /* own election address "host:port" */
 	uint32_t cnx_timeout_ms;   /* 0 = 5000 */
 	uint32_t hello_timeout_ms; /* for a caller's hello; 0 = tick_ms * sync_limit */
+	/** Leader: bytes of a learner's requests that step aside while the machine has no room, so
+	 * that the ACKs behind them are read; 0 = none. */
+	uint32_t request_bytes;
 	struct zk_mem *mem;
 	struct quorum_net net;
 	struct quorum_disk disk;

@@ -29,6 +29,16 @@ bool quorum_bytes_reserve(struct quorum *q, struct quorum_bytes *b, size_t need,
 	return true;
 }
 
+bool quorum_bytes_more(struct quorum *q, struct quorum_bytes *b, size_t n, size_t max)
+{
+	if (b->at > b->n / 2) {
+		memmove(b->p, b->p + b->at, b->n - b->at);
+		b->n -= b->at;
+		b->at = 0;
+	}
+	return quorum_bytes_reserve(q, b, b->n + n, max);
+}
+
 void quorum_bytes_free(struct quorum *q, struct quorum_bytes *b)
 {
 	zk_mem_free(q->conf.mem, b->p, b->cap);
@@ -74,6 +84,8 @@ static void clear_marks(struct quorum *q, struct quorum_conn *c)
 	quorum_conn_again(q, c, false);
 	q->broken -= c->broken;
 	c->broken = false;
+	q->aside -= c->aside.n > 0;
+	quorum_bytes_free(q, &c->aside);
 }
 
 void quorum_conn_free(struct quorum *q, struct quorum_conn *c)
@@ -154,12 +166,7 @@ void quorum_conn_put(struct quorum *q, struct quorum_conn *c, struct zk_span byt
 		n = q->conf.net.io->write(c->transport, bytes.p, bytes.n);
 	if (n == bytes.n)
 		return;
-	if (c->out.at > c->out.n / 2) {
-		memmove(c->out.p, c->out.p + c->out.at, c->out.n - c->out.at);
-		c->out.n -= c->out.at;
-		c->out.at = 0;
-	}
-	if (!quorum_bytes_reserve(q, &c->out, c->out.n + bytes.n - n, max)) {
+	if (!quorum_bytes_more(q, &c->out, bytes.n - n, max)) {
 		q->refused++;
 		quorum_conn_break(q, c);
 		return;

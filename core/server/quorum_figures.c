@@ -192,5 +192,6 @@ void quorum_view_update(struct quorum *q)
 	set(&v->learner_proposals, q->learner_proposals);
 	set(&v->learner_commits, q->learner_commits);
 	set(&v->revalidates, q->revalidates);
+	set(&v->set_aside, q->set_aside);
 	set(&v->refused, q->refused + n->refused_links + n->bad_packets + q->peers.refused);
 }

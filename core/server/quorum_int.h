@@ -50,8 +50,9 @@ struct quorum_conn {
 	uint32_t link;
 	uint64_t since_ns; /* when it came in */
 	void *transport;
-	struct quorum_bytes in;  /* the beginning of one message that came in pieces */
-	struct quorum_bytes out; /* what the transport had no room for */
+	struct quorum_bytes in;    /* the beginning of one message that came in pieces */
+	struct quorum_bytes out;   /* what the transport had no room for */
+	struct quorum_bytes aside; /* requests that the leader's machine had no room for */
 };
 
 /* A learner dials its leader: one address after the other. */
@@ -102,6 +103,8 @@ struct quorum {
 	struct quorum_conn conn[QUORUM_CONNS_MAX];
 	struct quorum_conn *reading; /* its bytes are in use */
 	unsigned again, broken;      /* how many connections say so */
+	unsigned aside;              /* how many have requests aside */
+	uint64_t set_aside;          /* requests, ever */
 	struct quorum_conn *link[ZAB_LINKS_MAX];
 	uint64_t links; /* those that have a connection */
 	uint32_t generation[ZAB_LINKS_MAX];
@@ -149,6 +152,8 @@ static inline bool quorum_serves(const struct quorum *q)
 /** Room for @p need bytes in all. False: above @p max, or no memory. */
 bool quorum_bytes_reserve(struct quorum *q, struct quorum_bytes *b, size_t need, size_t max);
 void quorum_bytes_free(struct quorum *q, struct quorum_bytes *b);
+/** Room for @p n more behind what is there, the front given up. False: above @p max, no memory. */
+bool quorum_bytes_more(struct quorum *q, struct quorum_bytes *b, size_t n, size_t max);
 /** Nothing is in it any more; a large one is given back. */
 void quorum_bytes_clear(struct quorum *q, struct quorum_bytes *b);
 

@@ -200,6 +200,63 @@ static void to_zab(struct quorum *q, struct quorum_conn *c, const struct zab_pac
 			   (long long)sid);
 }
 
+static void senseless(struct quorum *q, struct quorum_conn *c, const struct zab_packet *p)
+{
+	quorum_say(q, "quorum port: %s that makes no sense, closed", zab_type_name(p->type));
+	refuse(q, c);
+}
+
+/* What the machine takes in the order it came. */
+static bool for_turn(const struct zab_packet *p)
+{
+	return p->type == ZAB_REQUEST || p->type == ZAB_REVALIDATE;
+}
+
+/* The machine has no room, which the ACKs behind this request may make: LearnerHandler.run() never
+ * waits either. @return false: too much is aside already. */
+static bool step_aside(struct quorum *q, struct quorum_conn *c, const struct zab_packet *p)
+{
+	struct quorum_bytes *b = &c->aside;
+	size_t n = zab_packet_bytes(p);
+	struct jute_out out;
+
+	if (b->n - b->at + n > q->conf.request_bytes || !quorum_bytes_more(q, b, n, SIZE_MAX))
+		return false;
+	q->aside += b->n == 0;
+	q->set_aside++;
+	out = jute_out_of(b->p + b->n, n);
+	zab_packet_put(&out, p);
+	zk_assert(!out.full);
+	b->n += jute_out_len(&out);
+	return true;
+}
+
+/* The machine may have room again for what is aside. */
+static void take_turns(struct quorum *q, struct quorum_conn *c)
+{
+	struct quorum_bytes *b = &c->aside;
+	struct zab_packet p;
+	size_t used;
+
+	while (b->at < b->n) {
+		enum zk_err err = zab_packet_get(zk_span_of(b->p + b->at, b->n - b->at),
+						 q->conf.zab.data_max, &p, &used);
+
+		zk_assert(err == ZK_EOK); /* it has been read once */
+		err = for_machine(q, c->link, &p);
+		if (err == ZK_EAGAIN)
+			return;
+		if (err != ZK_EOK) {
+			senseless(q, c, &p);
+			return;
+		}
+		q->work++;
+		b->at += used;
+	}
+	quorum_bytes_clear(q, b);
+	q->aside--;
+}
+
 /* One packet. @return false: no more now. */
 static bool read_one(struct quorum *q, struct quorum_conn *c)
 {
@@ -223,15 +280,19 @@ static bool read_one(struct quorum *q, struct quorum_conn *c)
 		refuse(q, c);
 		return false;
 	}
-	err = sound(q, &p) ? for_machine(q, c->link, &p) : ZK_EINVAL;
+	if (!sound(q, &p))
+		err = ZK_EINVAL;
+	else
+		err = c->aside.n && for_turn(&p) ? ZK_EAGAIN : for_machine(q, c->link, &p);
+	if (err == ZK_EAGAIN && for_turn(&p) && step_aside(q, c, &p))
+		err = ZK_EOK;
 	c->stuck = err == ZK_EAGAIN;
 	if (c->stuck) {
 		heard(q, c);
 		return false;
 	}
 	if (err != ZK_EOK) {
-		quorum_say(q, "quorum port: %s that makes no sense, closed", zab_type_name(p.type));
-		refuse(q, c);
+		senseless(q, c, &p);
 		return false;
 	}
 	q->work++;
@@ -255,9 +316,16 @@ static void read_link(struct quorum *q, struct quorum_conn *c)
 
 void quorum_links_input(struct quorum *q)
 {
-	for (unsigned i = 0; i < QUORUM_CONNS_MAX && q->again; i++)
-		if (q->conn[i].again && !quorum_halted(q))
-			read_link(q, &q->conn[i]);
+	for (unsigned i = 0; i < QUORUM_CONNS_MAX && (q->again || q->aside); i++) {
+		struct quorum_conn *c = &q->conn[i];
+
+		if (c->aside.n && !c->broken && !quorum_halted(q)) {
+			take_turns(q, c);
+			quorum_settle(q);
+		}
+		if (c->again && !quorum_halted(q))
+			read_link(q, c);
+	}
 }
 
 /* ---- dialling the leader ---- */

@@ -40,6 +40,7 @@ enum quorum_peer_state {
 	X(learner_proposals, "learner: received since it serves")                                  \
 	X(learner_commits, "learner: received since it serves, INFORM among them")                 \
 	X(revalidates, "leader: sessions that learners asked for")                                 \
+	X(set_aside, "leader: requests of learners that waited for room")                          \
 	X(refused, "connections and packets refused")
 
 /** Summaries, in ms but for the first. Those with percentiles come first. */

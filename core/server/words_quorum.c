@@ -165,5 +165,6 @@ void words_quorum_mntr(struct srv *s, struct words_out *o)
 	/* ours */
 	words_u64(o, "quorum_epoch", figure(&v->epoch));
 	words_u64(o, "quorum_refused", figure(&v->refused));
+	words_u64(o, "quorum_requests_set_aside", figure(&v->set_aside));
 	words_u64(o, "last_election_ms", figure(&v->election_ms));
 }

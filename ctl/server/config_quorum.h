@@ -34,6 +34,7 @@ struct config_quorum {
 	uint32_t settle_ms, settle_fast_ms, heartbeat_ms, heartbeat_timeout_ms;
 	uint32_t commit_log_count;
 	uint64_t history_bytes;  /* transactions kept for learners, and those under way */
+	uint32_t request_bytes;  /* of a learner's requests under way to its leader */
 	int32_t snap_factor_ppm; /* snapshotSizeFactor in millionths; negative: never from files */
 	uint32_t initial_zxid;   /* testingonly.initialZxid: counter before a leader's first */
 	bool observer_wanted;    /* peerType */

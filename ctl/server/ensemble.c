@@ -13,6 +13,7 @@
 enum {
 	/* connections, copies of sessions; address space until it is used */
 	MEMORY_BYTES = 256 << 20,
+	ASIDE_FACTOR = 4, /* a buffer that has doubled, and the one before it */
 	ENTRY_BYTES = 64, /* of the history, and more */
 	ENTRIES_PER_COMMIT_LOG = 2,
 	ENTRIES_MIN = 1 << 16, /* above the transactions that a leader has under way */
@@ -189,6 +190,8 @@ static enum zk_err open_quorum(struct ensemble *e)
 	enum zk_err err;
 
 	zab_conf_of(c, &qc.zab);
+	/* what a learner may have under way, or its one large request */
+	qc.request_bytes = cq->request_bytes + qc.zab.data_max;
 	/* IPv6 hosts in brackets, as in the hello of QuorumCnxManager */
 	snprintf(e->address, sizeof(e->address),
 		 memchr(host.p, ':', host.n) ? "[%.*s]:%u" : "%.*s:%u", (int)host.n,
@@ -196,9 +199,10 @@ static enum zk_err open_quorum(struct ensemble *e)
 	qc.address = zk_span_str(e->address);
 	e->view.members = &cq->members;
 	e->view.sid = cq->sid;
-	err = eal_arena_open(&e->mem, qc.zab.history_bytes +
-					      (uint64_t)qc.zab.history_entries * ENTRY_BYTES +
-					      MEMORY_BYTES);
+	err = eal_arena_open(&e->mem,
+			     qc.zab.history_bytes + (uint64_t)qc.zab.history_entries * ENTRY_BYTES +
+				     ASIDE_FACTOR * (uint64_t)qc.request_bytes * cq->members.n +
+				     MEMORY_BYTES);
 	if (err == ZK_EOK)
 		err = quorum_new(&qc, eal_now_ns(), &e->quorum);
 	if (err != ZK_EOK) {

@@ -135,6 +135,7 @@ static enum zk_err make_loop(struct state *s)
 			   .tick_ms = c->tick_ms,
 			   .hold_max_ms = (uint32_t)c->max_session_timeout_ms,
 			   .pending_max = pending_max(c),
+			   .ask_bytes = c->quorum.request_bytes,
 			   .extended_types = c->extended_types,
 			   .enforce_quota = c->enforce_quota,
 			   .reap_interval_ms = c->reap_interval_ms,

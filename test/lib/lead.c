@@ -74,6 +74,7 @@ struct lead *lead_open(const struct lead_opt *opt)
 	c.sessions_max = LEAD_SESSIONS_MAX;
 	c.hold_max_ms = opt->hold_max_ms;
 	c.pending_max = opt->pending_max;
+	c.ask_bytes = opt->ask_bytes;
 	c.jute_maxbuffer = opt->jute_maxbuffer;
 	c.extended_types = opt->extended_types;
 	c.enforce_quota = opt->enforce_quota;

@@ -35,6 +35,7 @@ struct lead_txn {
 struct lead_opt {
 	size_t ring_bytes;    /* 0 = 1 MiB */
 	uint32_t pending_max; /* 0 = the default */
+	uint32_t ask_bytes;   /* 0 = no limit */
 	uint32_t jute_maxbuffer;
 	uint32_t hold_max_ms; /* 0 = the default */
 	uint64_t now_ns;      /* 0 = 1000 s */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { RING = 1 << 18, ROUND_US = 100, HISTORY_ENTRIES = 64, HISTORY_BYTES = 1 << 17 };
+enum { REQUEST_BYTES = 4096 };
 
 /* ---- life ---- */
 
@@ -82,6 +83,7 @@ static void make_quorum(struct cl *w, struct cl_server *s)
 				.net = {s, &cl_io, dial, CL_SEND_BYTES},
 				.disk = cl_quorum_disk,
 				.view = &s->view,
+				.request_bytes = REQUEST_BYTES + HISTORY_BYTES / 4,
 				.say = say,
 				.say_ctx = s};
 	enum zk_err err;
@@ -148,6 +150,7 @@ static void make_machines(struct cl *w, struct cl_server *s, bool first)
 				 .hold_max_ms = 20 * CL_TICK_MS,
 				 .sessions_max = 1000,
 				 .pending_max = 64,
+				 .ask_bytes = REQUEST_BYTES,
 				 .jute_maxbuffer = CL_MAXBUFFER};
 	struct quorum_bind bind = {.log = {.ctx = s, .append = cl_disk_append},
 				   .durable = cl_disk_durable};

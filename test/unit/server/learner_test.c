@@ -152,7 +152,7 @@ static void commit(struct world *w)
 	lead_durable(w->b, 0, ~0u);
 }
 
-static struct world *world_with(bool local_sessions, uint32_t first)
+static struct world *world_of(bool local_sessions, uint32_t first, uint32_t ask_bytes)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -166,7 +166,8 @@ static struct world *world_with(bool local_sessions, uint32_t first)
 					       .reply = reply};
 	w->a = lead_open(&(struct lead_opt){
 		.quorum = &w->qa, .digest = true, .local_sessions = local_sessions});
-	w->b = lead_open(&(struct lead_opt){.quorum = &w->qb, .server_id = 2, .digest = true});
+	w->b = lead_open(&(struct lead_opt){
+		.quorum = &w->qb, .server_id = 2, .digest = true, .ask_bytes = ask_bytes});
 	w->a->late = w->b->late = true;
 	leader_role_set(w->a->l, ROLE_LEADING, 1, w->a->now_ns);
 	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
@@ -174,6 +175,11 @@ static struct world *world_with(bool local_sessions, uint32_t first)
 	assert_true(leader_applied_zxid(w->a->l) == w->epoch << 32);
 	lead_durable(w->b, 0, ~0u);
 	return w;
+}
+
+static struct world *world_with(bool local_sessions, uint32_t first)
+{
+	return world_of(local_sessions, first, 0);
 }
 
 static struct world *world_new(void)
@@ -601,6 +607,47 @@ static void crosses_with_the_role(void **state)
 	world_free(w);
 }
 
+/* So many bytes of requests are under way to the leader, or one that is larger than that. */
+static void asks_are_bounded(void **state)
+{
+	enum { MAX = 2000, LARGE = 3000 };
+	struct world *w = world_of(false, 0, MAX);
+	uint64_t s = session(w, w->b, 1);
+	static char large[LARGE + 1];
+	int32_t xid = 0;
+	size_t bytes = 0;
+
+	(void)state;
+	memset(large, 'x', LARGE);
+	while (lead_send(w->b, 0, 1, s, xid + 1, ZK_OP_SET_DATA, req_set("/", "x", -1)) == ZK_EOK) {
+		assert_true(xid < MAX);
+		bytes += zab_packet_bytes(&w->up[xid++].p);
+	}
+	assert_in_range(bytes, MAX - MAX / 10, MAX);
+	assert_int_equal(w->up_n, xid);
+	carry_up(w); /* read by the leader is not answered */
+	assert_int_equal(lead_send(w->b, 0, 1, s, xid + 1, ZK_OP_SET_DATA, req_set("/", "x", -1)),
+			 ZK_EAGAIN);
+	commit(w);
+	send(w->b, 1, s, ++xid, ZK_OP_SET_DATA, req_set("/", "x", -1));
+	assert_int_equal(lead_send(w->b, 0, 1, s, xid + 1, ZK_OP_SET_DATA, req_set("/", large, -1)),
+			 ZK_EAGAIN);
+	carry_up(w);
+	commit(w);
+	send(w->b, 1, s, ++xid, ZK_OP_SET_DATA, req_set("/", large, -1));
+	/* what was on its way to another leader is not */
+	leader_role_set(w->b->l, ROLE_LOOKING, 1, w->b->now_ns);
+	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
+	lead_durable(w->b, 0, ~0u);
+	send(w->b, 1, s, ++xid, ZK_OP_SET_DATA, req_set("/", large, -1));
+	w->up_n--; /* the first of them is lost */
+	drop(&w->up[0]);
+	w->up[0] = w->up[1];
+	carry_up(w);
+	commit(w);
+	world_free(w);
+}
+
 /* Many clients at once, rings and queues that fill up, in random order. */
 static void crowd(void **state)
 {
@@ -662,6 +709,7 @@ int main(void)
 		cmocka_unit_test(session_moves),
 		cmocka_unit_test(roles_change),
 		cmocka_unit_test(crosses_with_the_role),
+		cmocka_unit_test(asks_are_bounded),
 		cmocka_unit_test(crowd),
 		cmocka_unit_test(leads_and_is_behind),
 		cmocka_unit_test(remote_owner_of_before),

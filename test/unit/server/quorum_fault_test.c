@@ -300,6 +300,66 @@ static void burst(void **state)
 	qw_close(w);
 }
 
+/* ---- room ---- */
+
+static void put_all(struct qw *w, unsigned i, uint64_t session, unsigned n)
+{
+	struct lead *d = w->server[i].d;
+
+	w->server[i].poked = true;
+	for (unsigned k = 0; k < n; k++)
+		while (lead_send(d, 0, 1, session, (int32_t)d->next_xid++, ZK_OP_SET_DATA,
+				 req_set("/n0", "a value", -1)) == ZK_EAGAIN)
+			qw_step(w);
+}
+
+static unsigned leads_through(struct qw *w, unsigned *leader)
+{
+	uint64_t session[3], before;
+
+	w->history = 32;
+	*leader = start(w);
+	for (unsigned i = 0; i < 3; i++)
+		session[i] = qw_session(w, i, 1);
+	qw_fill(w, *leader, session[*leader], "/n", 1);
+	before = leader_applied_zxid(w->server[*leader].d->l);
+	for (unsigned i = 0; i < 3; i++)
+		if (i != *leader)
+			put_all(w, i, session[i], 200);
+	qw_run(w, 300);
+	return (unsigned)(leader_applied_zxid(w->server[*leader].d->l) - before);
+}
+
+/* More requests under way than the leader may have proposals: the ACKs that make room stand behind
+ * them on every link. */
+static void full_of_requests(void **state)
+{
+	struct qw *w = qw_open(three, 3);
+	unsigned leader;
+
+	(void)state;
+	assert_int_equal(leads_through(w, &leader), 400);
+	assert_true(atomic_load(&w->server[leader].view.set_aside) > 0);
+	assert_int_equal(atomic_load(&w->server[leader].view.epoch), 1);
+	goes_on(w, leader, "a");
+	qw_close(w);
+}
+
+/* ... and no more of them step aside than may; the rest waits in its connection. */
+static void aside_is_bounded(void **state)
+{
+	struct qw *w = qw_open(three, 3);
+	unsigned leader;
+
+	(void)state;
+	w->aside = 1;
+	assert_in_range(leads_through(w, &leader), 0, 399);
+	assert_int_equal(atomic_load(&w->server[leader].view.set_aside), 0);
+	qw_run(w, 20000);
+	qw_equal(w);
+	qw_close(w);
+}
+
 /* ---- memory ---- */
 
 /* What has no memory is given up and comes again; nothing stops. */
@@ -407,6 +467,8 @@ int main(void)
 		cmocka_unit_test(silent_caller),
 		cmocka_unit_test(too_many),
 		cmocka_unit_test(burst),
+		cmocka_unit_test(full_of_requests),
+		cmocka_unit_test(aside_is_bounded),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(no_transaction),
 		cmocka_unit_test(no_packet_of_a_leader),

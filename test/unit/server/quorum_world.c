@@ -465,6 +465,7 @@ void qw_boot(struct qw *w, unsigned i)
 				.say = on_say,
 				.say_ctx = s,
 				.hello_timeout_ms = w->hello_timeout_ms,
+				.request_bytes = w->aside ? w->aside : 1 << 18,
 				.read_only = w->read_only};
 	char address[16];
 

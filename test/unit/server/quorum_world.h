@@ -96,6 +96,7 @@ struct qw {
 	size_t window;     /* bytes of a read at most; 0: no limit */
 	size_t send_bytes; /* 0 = QW_SEND_BYTES */
 	uint32_t history;  /* entries; 0 = 256 */
+	uint32_t aside;    /* bytes of requests that step aside; 0 = 256 KiB */
 	uint32_t hello_timeout_ms;
 	uint32_t init_limit; /* 0 = 10 ticks of 200 ms */
 	bool cut[QW_SERVERS][QW_SERVERS];
