@@ -216,6 +216,7 @@ static void begin(struct cl *w, struct cl_server *s)
 {
 	uint64_t base = s->disk.base_zxid;
 	uint64_t epoch = s->quorum->z.epoch;
+	size_t before;
 
 	s->served = true;
 	s->log_at = 0;
@@ -230,9 +231,14 @@ static void begin(struct cl *w, struct cl_server *s)
 	if (w->epoch_leader[epoch] && w->epoch_leader[epoch] != s->index + 1)
 		cl_broken(w, s->index, "a second leader of one epoch", epoch);
 	w->epoch_leader[epoch] = s->index + 1;
-	if (w->order_n && leader_applied_zxid(s->leader) < w->order[w->order_n - 1].zxid)
+	before = w->order_n;
+	/* A leader that was stopped hears late that it leads: it cannot have what a later one has
+	 * committed meanwhile. */
+	while (before > 0 && w->order[before - 1].zxid >> 32 >= epoch)
+		before--;
+	if (before > 0 && leader_applied_zxid(s->leader) < w->order[before - 1].zxid)
 		cl_broken(w, s->index, "leads without a committed transaction",
-			  w->order[w->order_n - 1].zxid);
+			  w->order[before - 1].zxid);
 }
 
 static void check_digest(struct cl *w, const struct cl_server *s)

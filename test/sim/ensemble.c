@@ -73,6 +73,17 @@ static void check_applied(struct ens *e, unsigned who, uint32_t at)
 	e->commits++;
 }
 
+/* What was committed before epoch @p epoch. A leader that was stopped hears late that it leads;
+ * it cannot have what a later one has committed meanwhile. */
+static uint32_t committed_before(const struct ens *e, uint64_t epoch)
+{
+	uint32_t n = e->order_n;
+
+	while (n > 0 && e->order[n - 1].zxid >> 32 >= epoch)
+		n--;
+	return n;
+}
+
 static void check_serve(struct ens *e, unsigned who, uint64_t epoch)
 {
 	const struct ens_server *s = &e->server[who];
@@ -83,7 +94,7 @@ static void check_serve(struct ens *e, unsigned who, uint64_t epoch)
 			ens_broken(e, who, "a second leader of one epoch", epoch);
 		else
 			e->epoch_leader[epoch] = (int64_t)who + 1;
-		if (s->applied < e->order_n)
+		if (s->applied < committed_before(e, epoch))
 			ens_broken(e, who, "leads without a committed transaction",
 				   e->order[s->applied].zxid);
 	}
