@@ -31,6 +31,15 @@ def records(path):
     return out
 
 
+def drop_empty(directory):
+    """Remove the newest log when nothing was ever written to it; @return whether it was so."""
+    logs = names(directory, "log")
+    if not logs or os.path.getsize(logs[-1][1]) > 0:
+        return False
+    os.unlink(logs[-1][1])
+    return True
+
+
 def cut(directory, zxid):
     """Take away the record of this zxid and all later ones, and snapshots that hold it."""
     for first, path in names(directory, "log"):
