@@ -288,7 +288,10 @@ bool elect_receive(struct elect *e, int64_t from, const struct zab_notification 
 			answer(e, from, &e->current, e->current.round);
 		return false;
 	}
-	if (n->state == ZAB_LOOKING && n->round < e->round)
+	/* Who gives a worse vote in this round may have dropped the better one, for it still had a
+	 * role when that came. Apache lets it wait for the next broadcast. */
+	if (n->state == ZAB_LOOKING &&
+	    (n->round < e->round || (n->round == e->round && better(e, &e->proposal, &v))))
 		answer(e, from, &e->proposal, e->round);
 	if (!voter(e, n->leader)) {
 		e->ignored++;

@@ -340,6 +340,29 @@ static void leader_must_say_so(void **state)
 
 /* Two look in vain and say so again and again: the third, whose questions got lost, must not take
  * that for a reason to wait. */
+/* Of two followers of a dead leader the one with the better vote notices first: what it said then
+ * the other one has dropped. It must not take a resend interval until that one hears it again. */
+static void who_looks_later_is_told_the_better_vote(void **state)
+{
+	struct world w;
+
+	(void)state;
+	plain(&w, 3, 1);
+	w.settle_fast_ms = 30;
+	for (int i = 1; i <= 3; i++)
+		boot(&w, i);
+	run(&w, w.now_ns + 1000 * ms);
+	assert_int_equal(leader_of(&w, 1), 3);
+	w.peer[3].up = false;
+	for (int i = 2; i >= 1; i--) {
+		elect_suspect(&w.peer[i].e, 3);
+		elect_start(&w.peer[i].e, 0, 1, w.now_ns);
+		run(&w, w.now_ns + 40 * ms);
+	}
+	run(&w, w.now_ns + 60 * ms);
+	assert_int_equal(leader_of(&w, 1), 2);
+}
+
 static void asks_again_whatever_is_heard(void **state)
 {
 	struct world w;
@@ -511,6 +534,7 @@ int main(void)
 		cmocka_unit_test(absent_voters_are_not_waited_for),
 		cmocka_unit_test(who_comes_late_follows),
 		cmocka_unit_test(leader_must_say_so),
+		cmocka_unit_test(who_looks_later_is_told_the_better_vote),
 		cmocka_unit_test(asks_again_whatever_is_heard),
 		cmocka_unit_test(minority_finds_nobody),
 		cmocka_unit_test(observers_follow_and_do_not_count),
