@@ -6,7 +6,9 @@ acknowledged again? zokor and Apache ZooKeeper take turns in one run, default co
     failover.py [--rounds N] [--kinds KIND,KIND] [--more KEY=VALUE,...] DIRECTORY
 
 Counted from the signal to the first answer to a write that was sent after it. Nobody starts the
-dead server again before that; clients know nothing but that their connection ended.
+dead server again before that; clients know nothing but that their connection ended. Some clients
+are at each server, so some are at one that lives: at a killed zokord nobody ends a connection, its
+clients go on by their own time limits, which is not what this measures.
 """
 
 import argparse

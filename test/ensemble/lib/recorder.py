@@ -244,8 +244,12 @@ class Recorder:
 
     def candidates(self):
         """Where a client without a connection looks: everywhere, for it knows of no death. In a
-        hurry (retry_s below 10 ms) only among the living."""
-        return self.lab.members if self.retry_s >= 0.01 else self.lab.living()
+        hurry (retry_s below 10 ms) only among the living, where the fewest are."""
+        if self.retry_s >= 0.01:
+            return self.lab.members
+        at = collections.Counter(p.member for p in self.probers if p.sock)
+        living = self.lab.living()
+        return [m for m in living if at[m] == min(at[other] for other in living)]
 
     def padded(self, value):
         return value.ljust(self.size).encode()
