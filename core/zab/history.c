@@ -122,11 +122,15 @@ uint64_t history_last(const struct history *h)
 /* The number of the first entry above @p zxid. */
 static uint64_t above(const struct history *h, uint64_t zxid)
 {
-	uint64_t low = h->head, high = h->tail;
+	uint64_t low = h->head, high = h->tail, behind;
 
 	/* nearly always who asks is at the end */
 	if (low == high || entry_at(h, high - 1)->zxid <= zxid)
 		return high;
+	/* or near it, and zxids of an epoch follow each other */
+	behind = entry_at(h, high - 1)->zxid - zxid;
+	if (behind <= high - low && entry_at(h, high - behind)->zxid == zxid + 1)
+		return high - behind;
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
 
