@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-/* cmocka wants the four above it */
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka wants some of the above */
 #include <cmocka.h>
 
 enum { DEFAULT_SEEDS = 60, NAIVE_SEEDS = 400 };
@@ -121,6 +123,28 @@ static void every_seed_keeps_the_promises(void **state)
 	everything_was_met(&total.on_wire, &total.on_files);
 }
 
+/* Is a seed of a naive rule seen? In a process of its own, for what sees it first may be an
+ * assertion of the code, which ends that. */
+static bool naive_is_seen(uint64_t seed, enum cl_naive rule)
+{
+	bool passed;
+	int status;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		passed = cl_run(&world, seed, rule);
+		if (!passed)
+			printf("seed %" PRIu64 ", %s\n", seed, world.why);
+		fflush(NULL);
+		_exit(!passed);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
 /* A checker that never fails proves nothing: each rule on both transports, and what concerns disks
  * on both kinds of these. */
 static void naive_rules_are_caught(void **state)
@@ -130,8 +154,7 @@ static void naive_rules_are_caught(void **state)
 		const char *name;
 		uint64_t begin, step;
 	} naive[] = {{CL_DURABLE_EARLY, "durable before fsync", 1, 4},
-		     /* where both are modelled an assertion of core/zab comes before a checker */
-		     {CL_NO_EPOCH, "epochs forgotten", 2, 4},
+		     {CL_NO_EPOCH, "epochs forgotten", 1, 4},
 		     {CL_NO_LAST_ZXID, "last zxid not told", 1, 2},
 		     {CL_EVENTS_LOST, "events lost", 1, 2}};
 
@@ -140,12 +163,12 @@ static void naive_rules_are_caught(void **state)
 		for (uint64_t from = naive[i].begin; from <= naive[i].step; from++) {
 			uint64_t s = from;
 
-			while (s <= NAIVE_SEEDS && cl_run(&world, s, naive[i].rule))
+			print_message("%s: ", naive[i].name);
+			while (s <= NAIVE_SEEDS && !naive_is_seen(s, naive[i].rule))
 				s += naive[i].step;
 			if (s > NAIVE_SEEDS)
 				fail_msg("%s: seeds from %" PRIu64 " on saw nothing", naive[i].name,
 					 from);
-			print_message("%s: seed %" PRIu64 ", %s\n", naive[i].name, s, world.why);
 		}
 }
 
