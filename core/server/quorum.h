@@ -85,7 +85,10 @@ struct quorum_bind {
  * to look for a leader, with the next quorum_poll(); the tree is at the last transaction of the log
  * then. Main thread, pollers stopped. */
 void quorum_bind(struct quorum *q, const struct quorum_bind *bind, uint64_t now_ns);
-/** Everything up to here may be applied: committed, and durable here (leader_durable()). */
+/** A leader serves this member as its observer: nobody waits for its log. */
+bool quorum_observes(const struct quorum *q);
+/** Everything up to here may be applied: committed, and, but for an observer, durable here
+ * (leader_durable()). */
 uint64_t quorum_limit(const struct quorum *q);
 /** What the machine calls. */
 struct leader_quorum quorum_for_leader(struct quorum *q);

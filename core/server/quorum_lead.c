@@ -33,12 +33,19 @@ static bool propose(void *ctx, uint64_t zxid, struct zk_span txn)
 	return true;
 }
 
+bool quorum_observes(const struct quorum *q)
+{
+	return q->z.role == ZAB_OBSERVING && q->z.phase == ZAB_PHASE_FOLLOWING;
+}
+
 uint64_t quorum_limit(const struct quorum *q)
 {
 	uint64_t durable, committed;
 
 	if (!q->started)
 		return 0;
+	if (quorum_observes(q))
+		return zab_committed(&q->z);
 	durable = q->bind.durable(q->bind.log.ctx);
 	committed = zab_committed(&q->z);
 	return durable < committed ? durable : committed;

@@ -300,6 +300,7 @@ void ensemble_loop_conf(struct ensemble *e, struct loop_conf *lc)
 	lc->peer = e->peer;
 	lc->quorum = e->quorum;
 	lc->main_waker = &e->main;
+	lc->linger_ns = (uint64_t)e->conf->quorum.observer_log_ms * 1000000;
 	lc->log_slots = history_entries(e->conf);
 }
 

@@ -175,6 +175,15 @@ static void ask_for_rebuild(struct lead *l)
 	waker_kick(l->conf.main_waker);
 }
 
+/* Nobody waits for the log of an observer: it is written seldom, in large pieces. */
+static void end_log_batch(struct lead *l, uint64_t now_ns)
+{
+	const struct quorum *q = l->conf.quorum;
+
+	if (!(q && quorum_observes(q) && logstage_lingers(l->log, l->conf.linger_ns, now_ns)))
+		logstage_end(l->log);
+}
+
 unsigned lead_poll(void *ctx, uint64_t now_ns)
 {
 	struct lead *l = ctx;
@@ -186,7 +195,7 @@ unsigned lead_poll(void *ctx, uint64_t now_ns)
 	work = read_rings(l, now_ns, &wall);
 	if (now_ns >= leader_next_ns(l->leader))
 		work += leader_tick(l->leader, now_ns, wall_ms(&wall));
-	logstage_end(l->log);
+	end_log_batch(l, now_ns);
 	applied = leader_durable(l->leader, limit(l), LEAD_APPLY, now_ns);
 	if (applied)
 		count(&l->stats.applied, applied);
@@ -212,6 +221,7 @@ uint64_t lead_next_ns(void *ctx)
 	struct lead *l = ctx;
 	uint64_t next = leader_next_ns(l->leader);
 
+	next = l->log->due_ns < next ? l->log->due_ns : next;
 	if (l->blocked || l->freeing || leader_snap_urgent(l->leader) ||
 	    leader_applied_zxid(l->leader) < limit(l))
 		return 0;

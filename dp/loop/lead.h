@@ -43,6 +43,7 @@ struct lead_conf {
 	 * is woken when the state must be replaced. */
 	const struct quorum *quorum;
 	struct waker *main_waker;
+	uint64_t linger_ns; /* an observer's transactions may wait so long for the log writer */
 };
 
 /** Written by the leader core, read by anyone, relaxed. */

@@ -12,6 +12,7 @@ enum zk_err logstage_init(struct logstage *s, struct zk_mem *mem, uint32_t slots
 	*s = (struct logstage){.mask = n - 1,
 			       .mem = mem,
 			       .memory = memory,
+			       .due_ns = UINT64_MAX,
 			       .last_zxid = last_zxid,
 			       .durable_zxid = last_zxid};
 	if (waker_init(&s->writer) != ZK_EOK)
@@ -61,8 +62,19 @@ void logstage_roll(void *ctx)
 	s->roll = true;
 }
 
+bool logstage_lingers(struct logstage *s, uint64_t linger_ns, uint64_t now_ns)
+{
+	if (s->put == atomic_load_explicit(&s->published, memory_order_relaxed) ||
+	    s->put - s->durable_seen > s->mask / 2)
+		return false;
+	if (s->due_ns == UINT64_MAX)
+		s->due_ns = now_ns + linger_ns;
+	return now_ns < s->due_ns;
+}
+
 void logstage_end(struct logstage *s)
 {
+	s->due_ns = UINT64_MAX;
 	if (s->put == atomic_load_explicit(&s->published, memory_order_relaxed))
 		return;
 	/* partner: acquire in logstage_at() */

@@ -40,6 +40,7 @@ struct logstage {
 	uint64_t durable_seen;
 	uint64_t last_zxid, durable_zxid;
 	bool roll;
+	uint64_t due_ns; /* an open batch that lingers ends then, UINT64_MAX = none does */
 	uint64_t txns, bytes, full; /* counters */
 	/* release by the leader core, acquire by the writer */
 	_Alignas(ZK_CACHE_LINE) _Atomic uint64_t published;
@@ -72,6 +73,10 @@ void logstage_roll(void *ctx);
 
 /** The leader's batch is over: the writer sees it, and is woken if it sleeps. */
 void logstage_end(struct logstage *s);
+
+/** May the batch stay open, where nobody waits for it? For @p linger_ns from its first transaction
+ * on, while half of the slots are free: then logstage_end(), at s->due_ns at the latest. */
+bool logstage_lingers(struct logstage *s, uint64_t linger_ns, uint64_t now_ns);
 
 /** Everything up to here survives a crash of what the stage promises to survive. */
 uint64_t logstage_durable(struct logstage *s);

@@ -181,7 +181,8 @@ static enum zk_err lead_make(struct loop *l, uint64_t now)
 			       .log = &l->log,
 			       .snap_waker = l->conf.snap_waker,
 			       .quorum = l->conf.quorum,
-			       .main_waker = l->conf.main_waker};
+			       .main_waker = l->conf.main_waker,
+			       .linger_ns = l->conf.linger_ns};
 	uint32_t slots = l->conf.log_slots ? l->conf.log_slots : l->conf.leader.pending_max;
 	enum zk_err err;
 
@@ -474,6 +475,7 @@ void loop_stop(struct loop *l)
 {
 	while (l->started > 0)
 		thread_join(&l->thread[--l->started]);
+	logstage_end(&l->log); /* of an observer it may be open */
 }
 
 bool loop_free(struct loop *l)

@@ -45,6 +45,7 @@ struct loop_conf {
 	 * the leader has under way). */
 	struct quorum *quorum;
 	struct waker *main_waker;
+	uint64_t linger_ns; /* as lead_conf's */
 	uint32_t log_slots;
 	bool log_in_memory; /* nothing becomes durable, and no log writer is needed */
 };

@@ -231,6 +231,36 @@ static void the_log_stage_promises_at_the_end_of_a_batch(void **state)
 	assert_int_equal(mem.used_bytes, 0);
 }
 
+static void a_batch_that_nobody_waits_for_lingers(void **state)
+{
+	struct logstage s;
+	struct zk_mem mem;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(logstage_init(&s, &mem, 8, 0, true), ZK_EOK);
+	assert_false(logstage_lingers(&s, 10, 100)); /* with nothing */
+	assert_int_equal(s.due_ns, UINT64_MAX);
+	assert_true(logstage_append(&s, 1, zk_span_str("abc")));
+	assert_true(logstage_lingers(&s, 10, 105));
+	assert_true(logstage_append(&s, 2, zk_span_str("de")));
+	assert_true(logstage_lingers(&s, 10, 114));
+	assert_int_equal(s.due_ns, 115); /* by the first one */
+	assert_false(logstage_lingers(&s, 10, 115));
+	logstage_end(&s);
+	assert_int_equal(logstage_durable(&s), 2);
+	assert_int_equal(s.due_ns, UINT64_MAX);
+	/* and not at all when it comes to much */
+	for (uint64_t zxid = 3; zxid <= 6; zxid++) {
+		assert_int_equal(logstage_lingers(&s, 10, 200), zxid > 3);
+		assert_true(logstage_append(&s, zxid, zk_span_str("f")));
+	}
+	assert_false(logstage_lingers(&s, 10, 200));
+	logstage_end(&s);
+	assert_int_equal(logstage_durable(&s), 6);
+	logstage_fini(&s);
+}
+
 /* A writer that makes durable what it likes, in order, and goes back. */
 enum { STAGE_TXNS = 200000, STAGE_SLOTS = 64 };
 
@@ -301,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_late_kick_is_read_once),
 		cmocka_unit_test(no_wakeup_is_lost),
 		cmocka_unit_test(the_log_stage_promises_at_the_end_of_a_batch),
+		cmocka_unit_test(a_batch_that_nobody_waits_for_lingers),
 		cmocka_unit_test(the_log_stage_hands_over_to_a_writer),
 	};
 

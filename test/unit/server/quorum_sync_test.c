@@ -350,6 +350,14 @@ static void observers(void **state)
 	qw_fill(w, 3, o, "/o", 10);
 	assert_int_equal(qw_call(w, 3, 1, o, ZK_OP_SYNC, req_path("/")), ZK_EOK);
 	qw_equal(w);
+	/* nobody waits for an observer's disk, its own clients neither */
+	w->server[3].slow = true;
+	qw_fill(w, leader, s, "/b", 10);
+	qw_fill(w, 3, o, "/p", 10);
+	qw_equal(w);
+	w->server[3].slow = false;
+	qw_fill(w, 3, o, "/q", 10);
+	qw_equal(w);
 	qw_close(w);
 }
 
