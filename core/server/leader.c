@@ -131,9 +131,10 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 			  .xid = r->xid,
 			  .op = r->op};
 	struct jute_in in = jute_in_of(msg_request_body(r));
-	/* A leader with a slow disk applies later than its followers, which may have answered
-	 * already: a sync goes behind all that was proposed. */
-	bool waits = l->conf.quorum && r->op == ZK_OP_SYNC && l->head < l->tail;
+	/* In an ensemble it goes behind all that was proposed, for a leader with a slow disk
+	 * applies later than its followers, which may have answered already; and it is answered
+	 * when a quorum has confirmed that this is still the leader. */
+	const struct leader_quorum *q = r->op == ZK_OP_SYNC ? l->conf.quorum : NULL;
 
 	jute_bytes(&in);
 	e.bytes = zk_span_of(msg_request_body(r).p,
@@ -146,7 +147,7 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 		e.err = ZK_SYSTEMERROR;
 	if (e.err != ZK_EOK)
 		e.bytes = (struct zk_span){NULL, 0};
-	if (s->last_seq < l->head && !waits)
+	if (s->last_seq < l->head && !q)
 		return leader_answer(l, &e) ? ZK_EOK : ZK_EAGAIN;
 	if (l->refusing)
 		return leader_turn_away(l, &r->h, r->session) ? ZK_EOK : ZK_EAGAIN;
@@ -161,6 +162,7 @@ static enum zk_err on_question(struct leader *l, struct session *s, const struct
 		e.bytes.p = p;
 		e.bytes_end = txn_bytes_commit(&l->prep.bytes, e.bytes.n);
 	}
+	e.confirm = q ? q->confirm(q->ctx) : 0;
 	s->last_seq = l->tail;
 	leader_push(l, &e);
 	return ZK_EOK;

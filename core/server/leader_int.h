@@ -41,7 +41,8 @@ struct entry {
 	uint64_t bytes_end;   /* position in the byte queue */
 	uint64_t steps;       /* prep_out.steps */
 	size_t reply_max;
-	struct msg to; /* core and connection to answer */
+	uint64_t confirm; /* ENTRY_ANSWER: not before the quorum has confirmed that one, 0 = none */
+	struct msg to;    /* core and connection to answer */
 	int32_t xid, op;
 	uint32_t request_bytes;
 	enum zk_err err;

@@ -257,7 +257,9 @@ static bool run_silent(struct leader *l, const struct entry *e)
 
 static bool run_answer(struct leader *l, const struct entry *e)
 {
-	if (!leader_answer(l, e))
+	const struct leader_quorum *q = l->conf.quorum;
+
+	if ((e->confirm && q->confirmed(q->ctx) < e->confirm) || !leader_answer(l, e))
 		return false;
 	if (e->bytes_end)
 		txn_bytes_release(&l->prep.bytes, e->bytes_end);

@@ -23,11 +23,15 @@ struct leader_quorum {
 	 * ZK_ECLOSED. */
 	enum zk_err (*forward)(void *ctx, const struct zab_packet *p);
 	/** Leading: SYNC or REVALIDATE to the learner on @p link, behind the commits of everything
-	 * proposed so far and before any other; @p generation as in leader_remote(). @return
+	 * proposed so far and before any other, SYNC when a quorum has confirmed that it follows
+	 * still; @p generation as in leader_remote(). @return
 	 * ZK_EOK, ZK_EAGAIN, ZK_ECLOSED (link is gone).
 	 */
 	enum zk_err (*reply)(void *ctx, uint32_t link, uint32_t generation, int32_t type,
 			     uint64_t zxid, struct zk_span data);
+	/** Leading: zab_confirm(), and zab_confirmed(). */
+	uint64_t (*confirm)(void *ctx);
+	uint64_t (*confirmed)(void *ctx);
 };
 
 /** The role has changed. ROLE_LOOKING: nothing is taken or answered any more, what is committed is

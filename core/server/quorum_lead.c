@@ -91,6 +91,16 @@ static enum zk_err reply(void *ctx, uint32_t link, uint32_t generation, int32_t 
 	return zab_reply(&q->z, link, type, zxid, data);
 }
 
+static uint64_t confirm(void *ctx)
+{
+	return zab_confirm(&((struct quorum *)ctx)->z);
+}
+
+static uint64_t confirmed(void *ctx)
+{
+	return zab_confirmed(&((struct quorum *)ctx)->z);
+}
+
 struct leader_quorum quorum_for_leader(struct quorum *q)
 {
 	return (struct leader_quorum){.ctx = q,
@@ -98,5 +108,7 @@ struct leader_quorum quorum_for_leader(struct quorum *q)
 				      .propose = propose,
 				      .committed = committed,
 				      .forward = forward,
-				      .reply = reply};
+				      .reply = reply,
+				      .confirm = confirm,
+				      .confirmed = confirmed};
 }

@@ -256,6 +256,51 @@ static void advance(struct zab *z)
 		zab_commit(z, best);
 }
 
+/* ---- does a quorum still follow? ---- */
+
+uint64_t zab_confirm(struct zab *z)
+{
+	/* Nobody has been sent the last number yet: it will do. */
+	if (z->confirm_sent == z->confirm_asked)
+		z->confirm_asked++;
+	for (uint64_t left = z->links; left; left &= left - 1) {
+		struct zab_link *l = &z->link[zab_link_first(left)];
+
+		l->ping_due |= l->state >= ZAB_LINK_NEWLEADER && place_of(l);
+	}
+	if (quorum(z, own_place(z)))
+		z->confirmed = z->confirm_asked;
+	z->more = true;
+	return z->confirm_asked;
+}
+
+static bool confirmed_by_quorum(const struct zab *z, uint64_t number)
+{
+	uint64_t set = own_place(z);
+
+	for (uint64_t left = z->links; left; left &= left - 1) {
+		const struct zab_link *l = &z->link[zab_link_first(left)];
+
+		if (l->state >= ZAB_LINK_ACKED && l->confirmed >= number)
+			set |= place_of(l);
+	}
+	return quorum(z, set);
+}
+
+static void on_pong(struct zab *z, uint32_t link, uint64_t zxid)
+{
+	struct zab_link *l = &z->link[link];
+	uint64_t number = zxid & ~ZAB_CONFIRM;
+
+	if (!(zxid & ZAB_CONFIRM) || number > z->confirm_sent || number <= l->confirmed)
+		return;
+	l->confirmed = number;
+	if (number > z->confirmed && confirmed_by_quorum(z, number)) {
+		z->confirmed = number;
+		z->more = true;
+	}
+}
+
 void zab_lead_durable(struct zab *z)
 {
 	advance(z);
@@ -337,6 +382,8 @@ void zab_lead_packet(struct zab *z, uint32_t link, const struct zab_packet *p)
 		on_ack(z, link, p->zxid);
 	} else if (l->state >= ZAB_LINK_NEWLEADER &&
 		   (p->type == ZAB_PING || p->type == ZAB_REQUEST || p->type == ZAB_REVALIDATE)) {
+		if (p->type == ZAB_PING)
+			on_pong(z, link, p->zxid);
 		for_server(z, link, p);
 	} else {
 		z->count.bad_packets++;

@@ -38,16 +38,23 @@ static bool send_committed(struct zab *z, uint32_t link)
 	return true;
 }
 
+/* The next reply whose place among the commits has been reached, NULL: none. */
+static const struct zab_reply *reply_due(const struct zab_link *l)
+{
+	const struct zab_reply *r;
+
+	if (l->reply_head == l->reply_tail)
+		return NULL;
+	r = &l->reply[l->reply_head % ZAB_REPLIES_MAX];
+	return l->committed < r->after_zxid ? NULL : r;
+}
+
 static bool send_reply(struct zab *z, uint32_t link)
 {
 	struct zab_link *l = &z->link[link];
-	struct zab_reply *r;
-	uint64_t reached = l->committed;
+	const struct zab_reply *r = reply_due(l);
 
-	if (l->reply_head == l->reply_tail)
-		return false;
-	r = &l->reply[l->reply_head % ZAB_REPLIES_MAX];
-	if (reached < r->after_zxid)
+	if (!r || r->confirm > z->confirmed)
 		return false;
 	zab_send(z, link, r->type, r->zxid, r->n ? zk_span_of(r->data, r->n) : null_data);
 	l->reply_head++;
@@ -55,11 +62,12 @@ static bool send_reply(struct zab *z, uint32_t link)
 }
 
 /* Broadcast. A follower gets PROPOSALs as they come and COMMITs as they are decided, an observer
- * INFORMs. */
+ * INFORMs; none of these two passes a reply that waits to be confirmed. */
 static bool send_new(struct zab *z, uint32_t link)
 {
 	struct zab_link *l = &z->link[link];
 	const struct history_entry *e = history_after(&z->history, l->committed);
+	bool decided = e && e->zxid <= z->history.committed && !reply_due(l);
 
 	if (!history_covers(&z->history, l->committed)) {
 		z->count.timeouts++; /* hopelessly slow: it comes again and is fed from files */
@@ -68,13 +76,13 @@ static bool send_new(struct zab *z, uint32_t link)
 		return false;
 	}
 	if (l->observer) {
-		if (!e || e->zxid > z->history.committed)
+		if (!decided)
 			return false;
 		zab_send(z, link, ZAB_INFORM, e->zxid, history_bytes(&z->history, e));
 		l->proposed = l->committed = l->acked = e->zxid;
 		return true;
 	}
-	if (e && e->zxid <= z->history.committed && e->zxid <= l->proposed) {
+	if (decided && e->zxid <= l->proposed) {
 		zab_send(z, link, ZAB_COMMIT, e->zxid, null_data);
 		l->committed = e->zxid;
 		return true;
@@ -102,7 +110,11 @@ static bool send_one(struct zab *z, uint32_t link)
 	}
 	if (l->ping_due) {
 		l->ping_due = false;
-		zab_send(z, link, ZAB_PING, history_last(&z->history), null_data);
+		z->confirm_sent = z->confirm_asked;
+		zab_send(z, link, ZAB_PING,
+			 z->confirm_asked ? ZAB_CONFIRM | z->confirm_asked
+					  : history_last(&z->history),
+			 null_data);
 		return true;
 	}
 	return send_reply(z, link) || send_new(z, link);
@@ -141,6 +153,7 @@ enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, uint64_t zxid,
 	r = &l->reply[l->reply_tail++ % ZAB_REPLIES_MAX];
 	*r = (struct zab_reply){.after_zxid = history_last(&z->history),
 				.zxid = zxid,
+				.confirm = type == ZAB_SYNC ? zab_confirm(z) : 0,
 				.type = type,
 				.n = (uint32_t)data.n};
 	if (data.n)

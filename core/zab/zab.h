@@ -108,6 +108,7 @@ enum { ZAB_REPLY_DATA = 16 };
 /* SYNC and REVALIDATE on their way to a learner: behind the commits they must not overtake. */
 struct zab_reply {
 	uint64_t after_zxid, zxid;
+	uint64_t confirm; /* wait for that one, 0 = none */
 	int32_t type;
 	uint32_t n;
 	uint8_t data[ZAB_REPLY_DATA];
@@ -129,6 +130,7 @@ struct zab_link {
 	uint64_t heard_ns;
 	struct zab_beat beat; /* agreed with it; every_ms 0: Apache's cadence */
 	bool beats;           /* leader: it has taken up the agreed cadence */
+	uint64_t confirmed;   /* leader: the newest zab_confirm() that it has answered */
 	size_t room;          /* bytes the connection takes now */
 	uint32_t reply_head, reply_tail;
 	struct zab_reply *reply; /* ring, from the first use on */
@@ -172,7 +174,8 @@ struct zab {
 	bool ending; /* the role is lost, the next election waits for busy and durable */
 	bool begun;  /* the first event has come */
 	uint64_t now_ns, deadline_ns, tick_ns, ping_ns;
-	uint64_t beat_ns; /* next heartbeat, UINT64_MAX = none */
+	uint64_t confirm_asked, confirm_sent, confirmed; /* numbers of zab_confirm() */
+	uint64_t beat_ns;                                /* next heartbeat, UINT64_MAX = none */
 	uint64_t lull_ns; /* the longest silence lately of a peer with heartbeats that lives */
 	uint64_t fade_ns; /* when that counts for less */
 	uint64_t accepted_epoch, current_epoch, epoch;
@@ -275,10 +278,22 @@ uint64_t zab_next_zxid(const struct zab *z);
 ZK_MUST_USE enum zk_err zab_propose(struct zab *z, uint64_t zxid, struct zk_span txn,
 				    uint64_t now_ns);
 /** Leader: SYNC or REVALIDATE to a learner, after the commit of everything proposed so far and
- * before any other (an Apache follower takes what a session waits for in its order). @return
+ * before any other (an Apache follower takes what a session waits for in its order); SYNC when a
+ * quorum has confirmed that it follows still. @return
  * ZK_EOK, ZK_EAGAIN: too many wait, ZK_ECLOSED, ZK_ETOOBIG. */
 ZK_MUST_USE enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, uint64_t zxid,
 				  struct zk_span data);
+/** Leader: does a quorum still follow? Who leads in its own eyes only, because it was stopped or
+ * cut off, must not answer a sync (Apache's does). Goes out as a PING whose number the learners
+ * give back, Apache's as well. @return the number; it is answered when zab_confirmed() has got
+ * there, or never, when the role ends. */
+uint64_t zab_confirm(struct zab *z);
+
+static inline uint64_t zab_confirmed(const struct zab *z)
+{
+	return z->confirmed;
+}
+
 /** Learner: REQUEST, REVALIDATE or the answer to a PING for the leader. @return ZK_EOK, ZK_EAGAIN:
  * no room, ZK_ECLOSED. */
 ZK_MUST_USE enum zk_err zab_forward(struct zab *z, const struct zab_packet *p);

@@ -67,6 +67,10 @@ static inline uint64_t zab_silence_ns(const struct zab *z, const struct zab_link
 	return agreed > 2 * z->lull_ns ? agreed : 2 * z->lull_ns;
 }
 
+/* In the zxid of a PING: the rest is the number of a zab_confirm(), not a zxid. Learners give it
+ * back as it is (Learner.ping()). */
+static const uint64_t ZAB_CONFIRM = UINT64_C(1) << 63;
+
 /* zab.c */
 struct zab_effect *zab_emit(struct zab *z, enum zab_effect_kind kind);
 /** A packet without data, or with data that outlives the effect. */

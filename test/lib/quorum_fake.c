@@ -76,6 +76,18 @@ static enum zk_err reply(void *ctx, uint32_t link, uint32_t generation, int32_t 
 	return ZK_ECLOSED; /* there are no learners */
 }
 
+static uint64_t confirm(void *ctx)
+{
+	return ++((struct quorum_fake *)ctx)->asked;
+}
+
+static uint64_t confirmed(void *ctx)
+{
+	const struct quorum_fake *f = ctx;
+
+	return f->doubt ? 0 : f->asked;
+}
+
 void quorum_fake_init(struct quorum_fake *f)
 {
 	*f = (struct quorum_fake){.q = {.ctx = f,
@@ -83,7 +95,9 @@ void quorum_fake_init(struct quorum_fake *f)
 					.propose = propose,
 					.committed = committed,
 					.forward = forward,
-					.reply = reply},
+					.reply = reply,
+					.confirm = confirm,
+					.confirmed = confirmed},
 				  .room = ~0u};
 }
 

@@ -15,6 +15,8 @@ struct quorum_fake {
 	uint64_t durable;       /* and durable */
 	unsigned room;          /* how many it takes now; counts down */
 	bool busy;              /* no REQUEST is taken */
+	bool doubt;             /* nobody says whether this is still the leader */
+	uint64_t asked;
 	struct quorum_fake_txn *txn;
 	size_t first, n, cap; /* [first, n) may still be asked for */
 };

@@ -107,6 +107,12 @@ static enum zk_err reply(void *ctx, uint32_t link, uint32_t generation, int32_t 
 	return ZK_EOK;
 }
 
+static uint64_t sure(void *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
 static void drop(struct packet *p)
 {
 	free(p->data);
@@ -163,7 +169,9 @@ static struct world *world_of(bool local_sessions, uint32_t first, uint32_t ask_
 					       .propose = propose,
 					       .committed = committed,
 					       .forward = forward,
-					       .reply = reply};
+					       .reply = reply,
+					       .confirm = sure,
+					       .confirmed = sure};
 	w->a = lead_open(&(struct lead_opt){
 		.quorum = &w->qa, .digest = true, .local_sessions = local_sessions});
 	w->b = lead_open(&(struct lead_opt){
@@ -522,6 +530,7 @@ static void leads_and_is_behind(void **state)
 	assert_int_equal(w->down[w->down_n - 1].data[8], 1);
 	assert_int_equal(lead_attach(w->a, 0, 4, made, 8000, password), ZK_EOK);
 	assert_int_equal(lead_send(w->a, 0, 5, kept, 7, ZK_OP_SYNC, req_path("/")), ZK_EOK);
+	lead_durable(w->a, w->hist[pending - 1].zxid, ~0u);
 	lead_read(w->a);
 	assert_int_equal(w->a->out_n, 2);
 	while (w->down_n)

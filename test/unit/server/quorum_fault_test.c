@@ -114,6 +114,32 @@ static void a_slow_disk(void **state)
 	qw_close(w);
 }
 
+/* It leads in its own eyes only, perhaps, and the others have written since. */
+static void a_leader_cut_off_answers_no_sync(void **state)
+{
+	struct qw *w = qw_open(three, 3);
+	unsigned leader = start(w);
+	struct lead *d = w->server[leader].d;
+	uint64_t s = qw_session(w, leader, 1);
+
+	(void)state;
+	qw_run(w, 20);
+	assert_int_equal(qw_call(w, leader, 1, s, ZK_OP_SYNC, req_path("/")), ZK_EOK);
+	for (unsigned i = 0; i < 3; i++)
+		w->cut[leader][i] = w->cut[i][leader] = i != leader;
+	lead_forget(d);
+	assert_int_equal(lead_send(d, 0, 1, s, 900, ZK_OP_SYNC, req_path("/")), ZK_EOK);
+	qw_run(w, 100);
+	assert_int_equal(d->role, ROLE_LEADING);
+	assert_int_equal(d->out_n, 0);
+	for (unsigned i = 0; i < 3; i++)
+		w->cut[leader][i] = w->cut[i][leader] = false;
+	qw_run(w, 100);
+	assert_int_equal(d->out_n, 1);
+	goes_on(w, leader, "t");
+	qw_close(w);
+}
+
 static void reads_only(void **state)
 {
 	struct qw *w = qw_open(three, 3);
@@ -460,6 +486,7 @@ int main(void)
 		cmocka_unit_test(a_link_breaks),
 		cmocka_unit_test(a_leader_dies),
 		cmocka_unit_test(a_slow_disk),
+		cmocka_unit_test(a_leader_cut_off_answers_no_sync),
 		cmocka_unit_test(reads_only),
 		cmocka_unit_test(first_bytes),
 		cmocka_unit_test(random_bytes),

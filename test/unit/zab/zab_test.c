@@ -183,9 +183,11 @@ static void hole_in_the_stream(void **state)
 	one_done();
 }
 
-/* Replies to a learner do not overtake the commits before them. */
+/* Replies to a learner do not overtake the commits before them, and later ones not them. */
 static void replies_wait_for_commits(void **state)
 {
+	uint64_t confirm1 = UINT64_C(1) << 63 | 1;
+
 	(void)state;
 	one_serve(epoch1 + 9);
 	one_propose(epoch2 + 1);
@@ -198,12 +200,42 @@ static void replies_wait_for_commits(void **state)
 	assert_int_equal(zab_reply(&one.z, 0, ZAB_SYNC, 0, (struct zk_span){NULL, 0}), ZK_EOK);
 	zab_link_room(&one.z, 0, 1000, one.now_ns);
 	one_drain();
-	assert_int_equal(one.got[0].packet.type, ZAB_COMMIT);
-	assert_int_equal(one.got[1].packet.type, ZAB_SYNC);
+	assert_int_equal(one_sent(ZAB_PING, 0)->packet.zxid, confirm1);
+	assert_non_null(one_sent(ZAB_COMMIT, 0));
+	assert_null(one_sent(ZAB_SYNC, 0)); /* does anybody still follow? */
+	one_propose(epoch2 + 2);
+	assert_non_null(one_sent(ZAB_PROPOSAL, 0));
+	one_durable(epoch2 + 2);
+	one_packet(0, ZAB_ACK, epoch2 + 2, NULL);
+	assert_null(one_sent(ZAB_COMMIT, 0));
+	one_packet(0, ZAB_PING, epoch2 + 2, NULL);   /* of its own accord */
+	one_packet(0, ZAB_PING, confirm1 + 1, NULL); /* never sent */
+	assert_null(one_sent(ZAB_SYNC, 0));
+	one_packet(0, ZAB_PING, confirm1, NULL);
+	assert_true(one_sent(ZAB_SYNC, 0) < one_sent(ZAB_COMMIT, 0));
+	assert_non_null(one_sent(ZAB_SYNC, 0));
 	for (unsigned i = 0; i < ZAB_REPLIES_MAX; i++)
 		assert_int_equal(zab_reply(&one.z, 0, ZAB_SYNC, 0, (struct zk_span){NULL, 0}),
 				 ZK_EOK);
 	assert_int_equal(zab_reply(&one.z, 0, ZAB_SYNC, 0, (struct zk_span){NULL, 0}), ZK_EAGAIN);
+	one_done();
+}
+
+/* One round trip speaks for all that was asked before it began. */
+static void a_quorum_confirms(void **state)
+{
+	(void)state;
+	one_serve(epoch1 + 9);
+	assert_int_equal(zab_confirm(&one.z), 1);
+	assert_int_equal(zab_confirm(&one.z), 1);
+	one_at(one.now_ns / ONE_MS);
+	assert_non_null(one_sent(ZAB_PING, 0));
+	assert_int_equal(zab_confirm(&one.z), 2);
+	one_packet(0, ZAB_PING, UINT64_C(1) << 63 | 1, NULL);
+	assert_int_equal(zab_confirmed(&one.z), 1);
+	one_at(one.now_ns / ONE_MS);
+	one_packet(0, ZAB_PING, UINT64_C(1) << 63 | 2, NULL);
+	assert_int_equal(zab_confirmed(&one.z), 2);
 	one_done();
 }
 
@@ -257,6 +289,7 @@ int main(void)
 		cmocka_unit_test(zookeeper_4685),
 		cmocka_unit_test(zookeeper_4785),
 		cmocka_unit_test(zookeeper_4925),
+		cmocka_unit_test(a_quorum_confirms),
 		cmocka_unit_test(commits_by_disks),
 		cmocka_unit_test(acks_die_with_their_link),
 		cmocka_unit_test(learner_ahead_is_refused),
