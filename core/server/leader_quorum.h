@@ -50,6 +50,8 @@ enum zk_err leader_remote_revalidate(struct leader *l, uint32_t link, uint32_t g
 /** Leading: a learner's answer to a PING: the sessions it has heard. ZK_EOK or ZK_EINVAL. */
 enum zk_err leader_remote_touch(struct leader *l, struct zk_span data, uint64_t now_ns);
 
+/** Learner: a client here waits for something of the leader. */
+bool leader_asks(const struct leader *l);
 /** Learner: SYNC has come: the oldest sync that waits is answered behind everything committed by
  *  now (@p committed_zxid). */
 void leader_on_sync(struct leader *l, uint64_t committed_zxid, uint64_t now_ns);

@@ -176,6 +176,11 @@ void learner_session_gone(struct leader *l, struct session *s)
 
 /* ---- what needs no transaction --------------------------------------------------------------- */
 
+bool leader_asks(const struct leader *l)
+{
+	return l->learner.waits > 0;
+}
+
 void leader_on_sync(struct leader *l, uint64_t committed_zxid, uint64_t now_ns)
 {
 	struct learner *r = &l->learner;

@@ -417,6 +417,12 @@ static void earlier(uint64_t *next, uint64_t ns)
 		*next = ns;
 }
 
+uint64_t quorum_calm_ns(const struct quorum *q)
+{
+	return q->started && quorum_observes(q) && !leader_asks(q->bind.leader) ? q->conf.calm_ns
+										: 0;
+}
+
 uint64_t quorum_next_ns(const struct quorum *q)
 {
 	uint64_t next = q->peers_dirty ? 0 : q->peers_next_ns;

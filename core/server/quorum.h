@@ -58,7 +58,8 @@ struct quorum_conf {
 	/** One line for the log, a few per second at most; must not block. May be NULL. */
 	void (*say)(void *ctx, const char *line);
 	void *say_ctx;
-	bool read_only; /* readonlymode.enabled */
+	bool read_only;   /* readonlymode.enabled */
+	uint64_t calm_ns; /* quorum_calm_ns() of an observer */
 };
 
 /** Before recovery. Does nothing until quorum_bind() was called. What @p conf points at is borrowed
@@ -112,6 +113,9 @@ void quorum_gone(struct quorum *q, struct quorum_conn *conn, uint64_t now_ns);
 /** One bounded round: what is due, what became durable, what has room again. @return work done. */
 unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms);
 uint64_t quorum_next_ns(const struct quorum *q);
+/** How long packets may lie unread after a round that had some; 0: not at all. An observer whose
+ * clients wait for nothing takes them in larger pieces, where CPUs are shared. */
+uint64_t quorum_calm_ns(const struct quorum *q);
 /** The file holds what epoch_write() gave. Any thread; wake the leader core then. */
 void quorum_epoch_written(struct quorum *q, enum zab_file file);
 /* ---- rebuild: the state has to be replaced ---- */

@@ -177,6 +177,7 @@ static enum zk_err open_quorum(struct ensemble *e)
 	const struct zab_address *own = &cq->members.server[place].address[0];
 	struct zk_span host = zab_host(&cq->members, own->host);
 	struct quorum_conf qc = {
+		.calm_ns = (uint64_t)cq->observer_calm_us * 1000,
 		.cnx_timeout_ms = cq->cnx_timeout_ms,
 		.hello_timeout_ms = cq->hello_timeout_ms,
 		.mem = &e->mem.arena.mem,

@@ -158,6 +158,7 @@ static void peer_join(struct loop *l)
 	l->peer_attached = true;
 	add_poller(l->lead_thread, &(struct poller){.poll = peer_poll,
 						    .next_ns = peer_next_ns,
+						    .calm_ns = peer_calm_ns,
 						    .late = peer_late,
 						    .ctx = p,
 						    .has_queue = peer_has_queue(p),

@@ -256,6 +256,13 @@ uint64_t peer_next_ns(void *ctx)
 	return sooner(next, app < p->heard_ns ? p->heard_ns : app);
 }
 
+uint64_t peer_calm_ns(void *ctx)
+{
+	struct peer *p = ctx;
+
+	return p->app.calm_ns ? p->app.calm_ns(p->app.ctx) : 0;
+}
+
 uint64_t peer_flush_next_ns(void *ctx)
 {
 	(void)ctx;

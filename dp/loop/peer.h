@@ -58,6 +58,7 @@ struct peer_app {
 	/** Once per round. @return work done. */
 	unsigned (*poll)(void *ctx, uint64_t now_ns, int64_t wall_ms);
 	uint64_t (*next_ns)(void *ctx);
+	uint64_t (*calm_ns)(void *ctx); /* struct poller.calm_ns */
 };
 
 struct peer_conf {
@@ -177,6 +178,7 @@ void peer_detach(struct peer *p);
 unsigned peer_poll(void *ctx, uint64_t now_ns);
 unsigned peer_flush(void *ctx, uint64_t now_ns);
 uint64_t peer_next_ns(void *ctx);
+uint64_t peer_calm_ns(void *ctx);
 uint64_t peer_flush_next_ns(void *ctx);
 /** The thread ran late: what has arrived meanwhile is heard before time counts. */
 void peer_late(void *ctx, uint64_t late_ns, uint64_t now_ns);

@@ -42,6 +42,11 @@ static uint64_t next_ns(void *ctx)
 	return quorum_next_ns(ctx);
 }
 
+static uint64_t calm_ns(void *ctx)
+{
+	return quorum_calm_ns(ctx);
+}
+
 void peer_quorum_set(struct peer *p, struct quorum *q)
 {
 	static const struct peer_app none;
@@ -55,6 +60,7 @@ void peer_quorum_set(struct peer *p, struct quorum *q)
 		.gone = gone,
 		.poll = poll,
 		.next_ns = next_ns,
+		.calm_ns = calm_ns,
 	};
 
 	peer_app_set(p, q ? &app : &none);

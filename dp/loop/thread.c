@@ -99,9 +99,23 @@ static bool can_wait(const struct thread *t)
 	return true;
 }
 
-/* Sleep until a frame, a kick or @p ns from now. The caller has announced and looked again.
- * @return whether it was called. */
-static bool wait_fds(struct thread *t, uint64_t ns)
+/* For how long does nobody mind frames that lie in their queues? */
+static uint64_t calm_ns(const struct thread *t)
+{
+	uint64_t calm = UINT64_MAX;
+
+	for (unsigned i = 0; i < t->pollers_n; i++) {
+		const struct poller *p = &t->poller[i];
+		uint64_t one = p->calm_ns ? p->calm_ns(p->ctx) : p->has_queue ? 0 : UINT64_MAX;
+
+		calm = one < calm ? one : calm;
+	}
+	return calm == UINT64_MAX ? 0 : calm;
+}
+
+/* Sleep until a kick, a frame if @p frames, or @p ns from now. The caller has announced and looked
+ * again. @return whether it was called. */
+static bool wait_fds(struct thread *t, uint64_t ns, bool frames)
 {
 	struct pollfd fds[THREAD_POLLERS_MAX + 1];
 	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
@@ -111,7 +125,7 @@ static bool wait_fds(struct thread *t, uint64_t ns)
 	int called;
 
 	fds[n++] = (struct pollfd){.fd = t->waker.fd, .events = POLLIN};
-	for (unsigned i = 0; i < t->pollers_n; i++)
+	for (unsigned i = 0; frames && i < t->pollers_n; i++)
 		if (t->poller[i].has_queue)
 			fds[n++] = (struct pollfd){.fd = t->poller[i].rx_fd, .events = POLLIN};
 	count(&t->waits);
@@ -141,9 +155,14 @@ static unsigned wait_long(struct thread *t, uint64_t since_ns)
 			t->hollow = false;
 			nap(t, 0);
 		} else if (ns >= WAIT_MIN_NS) {
-			bool called = wait_fds(t, ns);
-			uint64_t now = eal_now_ns();
+			uint64_t calm, now;
+			bool called;
 
+			/* Once after each work, or it would wake for nothing again and again. */
+			calm = t->calmed ? 0 : calm_ns(t);
+			t->calmed = true;
+			called = wait_fds(t, calm && calm < ns ? calm : ns, calm == 0);
+			now = eal_now_ns();
 			spin_learn(&t->spin, now, now - since_ns, called);
 		}
 	}
@@ -158,7 +177,7 @@ static void run(struct thread *t)
 	unsigned naps = 0;
 
 	t->due_ns = eal_now_ns();
-	t->hollow = false;
+	t->hollow = t->calmed = false;
 	spin_start(&t->spin, t->due_ns);
 	stolen_start(&t->stolen, t->due_ns);
 	/* partner: thread_join(); no data goes with it */
@@ -170,7 +189,7 @@ static void run(struct thread *t)
 		if (work) {
 			since_ns = 0;
 			naps = 0;
-			t->hollow = false;
+			t->hollow = t->calmed = false;
 			continue;
 		}
 		if (since_ns == 0)

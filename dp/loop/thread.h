@@ -24,6 +24,9 @@ enum { THREAD_POLLERS_MAX = 24 };
 struct poller {
 	unsigned (*poll)(void *ctx, uint64_t now_ns); /* one bounded round; work done */
 	uint64_t (*next_ns)(void *ctx); /* absolute; 0 = waiting for room: no long sleep */
+	/* How long frames may lie in the queue, or kicks for nothing but changes be left out, after
+	 * a round that had work; 0 = not at all. NULL: as 0 with a queue, else it does not mind. */
+	uint64_t (*calm_ns)(void *ctx);
 	/* The thread ran late_ns later than it should have; told before the next poll. May be NULL.
 	 */
 	void (*late)(void *ctx, uint64_t late_ns, uint64_t now_ns);
@@ -52,6 +55,7 @@ struct thread {
 	struct stolen stolen;
 	uint64_t due_ns; /* when its next poll should begin, at the latest */
 	struct spin spin;
+	bool calmed; /* it has let frames lie since the last work */
 	bool hollow; /* a queue's descriptor has called, and no round since has found anything */
 };
 
