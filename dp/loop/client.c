@@ -12,8 +12,10 @@ static struct client_conn *conn_take(struct client *c)
 {
 	struct client_conn *k = c->free_conns;
 
-	if (k)
+	if (k) {
 		c->free_conns = k->next_free;
+		c->conns_live++;
+	}
 	return k;
 }
 
@@ -21,6 +23,7 @@ static void conn_give(struct client *c, struct client_conn *k)
 {
 	*k = (struct client_conn){.owner = c, .next_free = c->free_conns};
 	c->free_conns = k;
+	c->conns_live--;
 }
 
 static void addr_text(const struct net_addr *a, char out[ADDR_TEXT_MAX])
@@ -234,6 +237,13 @@ void client_stolen(void *ctx, uint64_t taken_ns)
 	zk_metric_add(&c->times.stolen, taken_ns);
 }
 
+bool client_minds(void *ctx)
+{
+	const struct client *c = ctx;
+
+	return c->conns_live > 0;
+}
+
 uint64_t client_next_ns(void *ctx)
 {
 	struct client *c = ctx;
@@ -277,6 +287,7 @@ static enum zk_err client_init(struct client *c, uint64_t now_ns)
 	c->conns = zk_mem_alloc(conf->mem, c->conns_n * sizeof(*c->conns));
 	if (!c->conns)
 		return ZK_ENOMEM;
+	c->conns_live = c->conns_n;
 	for (uint32_t i = c->conns_n; i-- > 0;)
 		conn_give(c, &c->conns[i]);
 	err = net_new(&conf->net, &conf->tcp, now_ns, &c->net);

@@ -110,6 +110,10 @@ void client_stolen(void *ctx, uint64_t taken_ns);
  * do not sleep long. Same thread. */
 uint64_t client_next_ns(void *ctx);
 
+/** Has it to be told of changes at once? Not without connections: nobody watches or reads. Same
+ * thread. */
+bool client_minds(void *ctx);
+
 /** The next rounds stop taking connections and requests. Any thread. */
 void client_drain(struct client *c);
 

@@ -42,6 +42,7 @@ struct client {
 	unsigned tx_n, tx_own; /* own frames leave room in tx for others' */
 	struct pkt *tx[TX_ARRAY];
 	struct client_conn *conns, *free_conns;
+	uint32_t conns_live;
 	uint32_t conns_n;
 	_Atomic bool drain_asked; /* main thread sets, owner core reads */
 	_Atomic bool drained;     /* release by the owner core, acquire by the main thread */

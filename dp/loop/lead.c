@@ -17,9 +17,11 @@ struct lead {
 	uint64_t now_ns;              /* of the round */
 	unsigned under_way;           /* batches handed over and not yet back */
 	uint64_t applied;             /* leader_applied_zxid() when last looked at */
+	uint64_t spread, spread_ns;   /* ... when every core was last told, and when that was */
 	uint64_t reply_put[LEADER_CORES_MAX];
 	unsigned first; /* ring that is read first, in turn */
 	uint32_t wake;  /* cores whose ring we have read or written in this round */
+	uint32_t nudge; /* cores that have change records to consume */
 	bool blocked;   /* a record was put back */
 	bool told;      /* the main thread knows that the state must be replaced */
 	struct lead_stats stats;
@@ -88,6 +90,7 @@ static unsigned read_rings(struct lead *l, uint64_t now_ns, int64_t *wall)
 
 static void publish(struct lead *l)
 {
+	uint32_t everybody = (uint32_t)((UINT64_C(1) << l->conf.leader.cores) - 1);
 	uint64_t applied = leader_applied_zxid(l->leader);
 
 	for (unsigned i = 0; i < l->conf.leader.cores; i++) {
@@ -99,17 +102,21 @@ static void publish(struct lead *l)
 		l->reply_put[i] = r->put;
 		l->wake |= 1u << i;
 	}
-	if (applied != l->applied) {
-		/* Everybody has change records to consume. */
-		l->wake = (uint32_t)((1ull << l->conf.leader.cores) - 1);
-		l->applied = applied;
+	if (applied != l->applied)
+		l->nudge = everybody;
+	l->applied = applied;
+	if (applied != l->spread &&
+	    (l->now_ns >= l->spread_ns + LEAD_SPREAD_NS || tree_changes_full(l->tree))) {
+		l->wake = everybody;
+		l->spread = applied;
+		l->spread_ns = l->now_ns;
 	}
 }
 
 static void wake_others(struct lead *l)
 {
-	if (!l->wake)
-		return;
+	for (l->nudge &= ~l->wake; l->nudge; l->nudge &= l->nudge - 1)
+		waker_nudge(l->conf.waker[__builtin_ctz(l->nudge)]);
 	for (; l->wake; l->wake &= l->wake - 1)
 		waker_kick(l->conf.waker[__builtin_ctz(l->wake)]);
 }
@@ -221,6 +228,8 @@ uint64_t lead_next_ns(void *ctx)
 	struct lead *l = ctx;
 	uint64_t next = leader_next_ns(l->leader);
 
+	if (l->spread != l->applied && l->spread_ns + LEAD_SPREAD_NS < next)
+		next = l->spread_ns + LEAD_SPREAD_NS;
 	next = l->log->due_ns < next ? l->log->due_ns : next;
 	if (l->blocked || l->freeing || leader_snap_urgent(l->leader) ||
 	    leader_applied_zxid(l->leader) < limit(l))

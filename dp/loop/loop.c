@@ -292,6 +292,7 @@ static enum zk_err client_make(struct loop *l, unsigned i, uint64_t now)
 	add_poller(c->thread,
 		   &(struct poller){.poll = client_poll,
 				    .next_ns = client_next_ns,
+				    .minds = client_minds,
 				    .late = client_late,
 				    .stolen = client_stolen,
 				    .ctx = c->client,

@@ -138,13 +138,24 @@ static bool wait_fds(struct thread *t, uint64_t ns, bool frames)
 	return called > 0;
 }
 
+static void announce(struct thread *t)
+{
+	for (unsigned i = 0; i < t->pollers_n; i++) {
+		if (!t->poller[i].minds || !t->poller[i].minds(t->poller[i].ctx))
+			continue;
+		waker_announce(&t->waker);
+		return;
+	}
+	waker_announce_deaf(&t->waker);
+}
+
 /* The last rung; idle since @p since_ns. @return work found when looking again. */
 static unsigned wait_long(struct thread *t, uint64_t since_ns)
 {
 	unsigned work;
 	uint64_t ns;
 
-	waker_announce(&t->waker);
+	announce(t);
 	work = round_all(t);
 	zk_rcu_quiescent();
 	if (!work && !atomic_load_explicit(&t->stop, memory_order_relaxed)) {

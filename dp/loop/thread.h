@@ -24,9 +24,11 @@ enum { THREAD_POLLERS_MAX = 24 };
 struct poller {
 	unsigned (*poll)(void *ctx, uint64_t now_ns); /* one bounded round; work done */
 	uint64_t (*next_ns)(void *ctx); /* absolute; 0 = waiting for room: no long sleep */
-	/* How long frames may lie in the queue, or kicks for nothing but changes be left out, after
-	 * a round that had work; 0 = not at all. NULL: as 0 with a queue, else it does not mind. */
+	/* How long frames may lie in the queue after a round that had work, 0 = not at all. NULL:
+	 * not at all with a queue, else for any time. */
 	uint64_t (*calm_ns)(void *ctx);
+	/* Does the leader core have to tell it at once that something has changed? NULL: no. */
+	bool (*minds)(void *ctx);
 	/* The thread ran late_ns later than it should have; told before the next poll. May be NULL.
 	 */
 	void (*late)(void *ctx, uint64_t late_ns, uint64_t now_ns);

@@ -32,10 +32,23 @@ void waker_kick(struct waker *w)
 		return; /* the counter is at its limit: readable all the same */
 }
 
+void waker_nudge(struct waker *w)
+{
+	/* It reads and writes, as the protocol wants: who comes second sees the first. */
+	if (atomic_fetch_or_explicit(&w->sleeping, 0, memory_order_acq_rel) == 1)
+		waker_kick(w);
+}
+
 void waker_announce(struct waker *w)
 {
 	/* partner: waker_kick() */
 	(void)atomic_exchange_explicit(&w->sleeping, 1, memory_order_acq_rel);
+}
+
+void waker_announce_deaf(struct waker *w)
+{
+	/* partner: waker_kick() */
+	(void)atomic_exchange_explicit(&w->sleeping, 2, memory_order_acq_rel);
 }
 
 void waker_clear(struct waker *w)

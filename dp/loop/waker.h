@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 struct waker {
-	_Alignas(ZK_CACHE_LINE) _Atomic uint32_t sleeping; /* see the protocol above */
+	_Alignas(ZK_CACHE_LINE) _Atomic uint32_t sleeping; /* see the protocol above; 2 = deaf */
 	_Atomic uint64_t kicks;                            /* times somebody wrote fd; relaxed */
 	uint64_t owed; /* the sleeper's: writes of fd that it has not read yet */
 	int fd;        /* eventfd, non-blocking */
@@ -33,8 +33,14 @@ void waker_fini(struct waker *w);
  * round and partner. Any thread; one system call that does not sleep, and only for a sleeper. */
 void waker_kick(struct waker *w);
 
+/** Wake it unless it sleeps deaf to this: for news that can wait until somebody kicks. As
+ * waker_kick() otherwise. */
+void waker_nudge(struct waker *w);
+
 /** Sleeper: announce. Then look at all queues once more before waiting for w->fd. */
 void waker_announce(struct waker *w);
+/** The same, deaf to nudges. */
+void waker_announce_deaf(struct waker *w);
 
 /** Sleeper: awake again; swallow the kicks. A system call only when there were any. */
 void waker_clear(struct waker *w);

@@ -120,6 +120,7 @@ static void three_servers(void **state)
 	assert_int_equal(q->heartbeat_ms, 40);
 	assert_int_equal(q->heartbeat_timeout_ms, 250);
 	assert_int_equal(q->observer_log_ms, 10);
+	assert_int_equal(q->observer_calm_us, 500);
 	assert_int_equal(q->cnx_timeout_ms, 5000);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 330000);
@@ -156,7 +157,7 @@ static void keys(void **state)
 		   "fastleader.minNotificationInterval=50\nreadonlymode.enabled=true\n"
 		   "zookeeper.fastleader.maxNotificationInterval=5000\nsnapshotSizeFactor=0.5\n"
 		   "zab.settleMs=20\nzab.settleFastMs=0\nzab.heartbeatMs=0\nzab.heartbeatTimeoutMs="
-		   "90\nzab.observerLogMs=3\n"
+		   "90\nzab.observerLogMs=3\nzab.observerCalmUs=4\n"
 		   "electionPortBindRetry=3\nreconfigEnabled=true\nsyncEnabled=false\n"
 		   "testingonly.initialZxid=4294967294\n");
 	assert_int_equal(q->connect_limit, 3);
@@ -169,6 +170,7 @@ static void keys(void **state)
 	assert_int_equal(q->heartbeat_ms, 0);
 	assert_int_equal(q->heartbeat_timeout_ms, 90);
 	assert_int_equal(q->observer_log_ms, 3);
+	assert_int_equal(q->observer_calm_us, 4);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 500000);
 	assert_true(q->read_only);

@@ -177,6 +177,28 @@ static void a_kick_needs_a_sleeper(void **state)
 	waker_fini(&w);
 }
 
+static void a_nudge_passes_the_deaf(void **state)
+{
+	struct pollfd fd = {.events = POLLIN};
+	struct waker w;
+
+	(void)state;
+	assert_int_equal(waker_init(&w), ZK_EOK);
+	fd.fd = w.fd;
+	waker_nudge(&w);
+	waker_announce_deaf(&w);
+	waker_nudge(&w);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	waker_kick(&w);
+	assert_int_equal(poll(&fd, 1, 0), 1);
+	waker_clear(&w);
+	waker_announce(&w);
+	waker_nudge(&w);
+	assert_int_equal(poll(&fd, 1, 0), 1);
+	waker_clear(&w);
+	waker_fini(&w);
+}
+
 /* A waker may write only after the sleeper has cleared: that kick is read the next time, and no
  * call is made for kicks that never were. */
 static void a_late_kick_is_read_once(void **state)
@@ -328,6 +350,7 @@ int main(void)
 		cmocka_unit_test(pring_out_of_memory),
 		cmocka_unit_test(pring_between_threads),
 		cmocka_unit_test(a_kick_needs_a_sleeper),
+		cmocka_unit_test(a_nudge_passes_the_deaf),
 		cmocka_unit_test(a_late_kick_is_read_once),
 		cmocka_unit_test(no_wakeup_is_lost),
 		cmocka_unit_test(the_log_stage_promises_at_the_end_of_a_batch),
