@@ -286,7 +286,7 @@ ZK_MUST_USE enum zk_err zab_reply(struct zab *z, uint32_t link, int32_t type, ui
 /** Leader: does a quorum still follow? Who leads in its own eyes only, because it was stopped or
  * cut off, must not answer a sync (Apache's does). Goes out as a PING whose number the learners
  * give back, Apache's as well. @return the number; it is answered when zab_confirmed() has got
- * there, or never, when the role ends. */
+ * there, or never, when the role ends. Bound: the links. */
 uint64_t zab_confirm(struct zab *z);
 
 static inline uint64_t zab_confirmed(const struct zab *z)

@@ -11,7 +11,6 @@
 enum { COMMIT_LOG_MIN = 500, COMMIT_LOG_MAX = 1 << 20, SNAP_FACTOR_DEFAULT_PPM = 330000 };
 
 static const uint64_t history_min = 4 << 20, history_max = UINT64_C(16) << 30;
-static const uint64_t requests_min = 64 << 10, requests_max = 1 << 30;
 
 static const char *set_algorithm(struct config_ctx *x, const struct key *k, const char *value)
 {
@@ -76,22 +75,6 @@ static const char *set_history(struct config_ctx *x, const struct key *k, const 
 	return NULL;
 }
 
-static const char *set_requests(struct config_ctx *x, const struct key *k, const char *value)
-{
-	uint64_t v;
-	const char *why = value_size(value, &v);
-
-	(void)k;
-	if (why)
-		return why;
-	if (v < requests_min)
-		return "is less than 64K";
-	if (v > requests_max)
-		return "is more than 1G";
-	x->c->quorum.request_bytes = (uint32_t)v;
-	return NULL;
-}
-
 static const char *set_peer_device(struct config_ctx *x, const struct key *k, const char *value)
 {
 	static char why[PORT_ERR_TEXT_MAX]; /* main thread; read before the next key */
@@ -146,7 +129,7 @@ static const struct key parsed_keys[] = {
 	KEYN("zab.observerCalmUs", key_u32, quorum.observer_calm_us, 0, 20000),
 	KEYN("zab.observerLogMs", key_u32, quorum.observer_log_ms, 0, 1000),
 	KEY("zab.historyBytes", set_history),
-	KEY("zab.requestBytes", set_requests),
+	KEYN("zab.requestBytes", key_buffer, quorum.request_bytes, 64 << 10, 1 << 30),
 	KEYN("dp.peerDevice", set_peer_device, quorum.peer.device_text, 1, 0),
 	KEY("dp.peerAddress", set_peer_address),
 	KEYF("dp.peerGateway", key_ipv4, quorum.peer.gateway),

@@ -21,8 +21,7 @@ enum {
 	LEAD_COLLECT = 256, /* objects unlinked per round */
 	LEAD_FREE = 256,    /* objects freed per round */
 	LEAD_GARBAGE_SLOTS = 16,
-	LEAD_SPREAD_NS =
-		10000000, /* changes are told so late to cores that nobody is connected to */
+	LEAD_SPREAD_NS = 10000000, /* changes are told so late to cores without connections */
 	LEAD_GARBAGE_EVERY_NS = 10000000,  /* each batch wakes the reclaimer, and it us */
 	LEAD_GARBAGE_BLOCKED_NS = 1000000, /* while somebody waits for room, perhaps for memory */
 };

@@ -4,6 +4,8 @@
  *   sleeper: exchange(flag, 1); look at every queue once more; poll(fd); exchange(flag, 0)
  *   waker:   publish the work; exchange(flag, 0); if it was 1: write(fd)
  *
+ * A sleeper may be deaf (2 instead of 1): waker_nudge() leaves it alone, waker_kick() wakes it.
+ *
  * All are acquire-release exchanges of one variable, so one of the two comes second and sees what
  * the other did before: either the sleeper sees the work or the waker sees the flag. (No fences:
  * the thread sanitizer does not know them.)
@@ -19,7 +21,7 @@
 #include <stdint.h>
 
 struct waker {
-	_Alignas(ZK_CACHE_LINE) _Atomic uint32_t sleeping; /* see the protocol above; 2 = deaf */
+	_Alignas(ZK_CACHE_LINE) _Atomic uint32_t sleeping; /* see the protocol above */
 	_Atomic uint64_t kicks;                            /* times somebody wrote fd; relaxed */
 	uint64_t owed; /* the sleeper's: writes of fd that it has not read yet */
 	int fd;        /* eventfd, non-blocking */

@@ -189,6 +189,11 @@ static void keys(void **state)
 	    "zoo.cfg:9: peerType: \"leader\" must be participant or observer\n");
 	bad(THREE "snapshotSizeFactor=nan\n",
 	    "zoo.cfg:9: snapshotSizeFactor: \"nan\" is not a number like 0.33\n");
+	good(THREE "zab.requestBytes=64K\n");
+	assert_int_equal(conf.quorum.request_bytes, 64 << 10);
+	bad(THREE "zab.requestBytes=65535\n",
+	    "zoo.cfg:9: zab.requestBytes: \"65535\" is too small\n");
+	bad(THREE "zab.requestBytes=2G\n", "zoo.cfg:9: zab.requestBytes: \"2G\" is too large\n");
 }
 
 static void lines_that_are_wrong(void **state)
