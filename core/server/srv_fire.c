@@ -142,8 +142,13 @@ static void fire_change(struct srv *s, const struct tree_change *ch)
 	static const enum zk_event event[] = {[TREE_CHANGE_CREATED] = ZK_EV_CREATED,
 					      [TREE_CHANGE_DELETED] = ZK_EV_DELETED,
 					      [TREE_CHANGE_DATA] = ZK_EV_DATA};
-	struct zk_span path = tree_path(ch->node);
+	struct zk_span path;
 
+	/* The node is in the leader core's cache, where it is written; without need it stays there.
+	 */
+	if (!watch_any(s->watch))
+		return;
+	path = tree_path(ch->node);
 	fire(s, ch, path, event[ch->kind], ch->acl);
 	if (ch->kind != TREE_CHANGE_DATA && path.n > 1)
 		fire(s, ch, parent_of(path), ZK_EV_CHILDREN, ch->parent_acl);

@@ -534,12 +534,17 @@ static uint32_t ancestor_next(const struct watch *w, struct zk_span path, uint32
 	return NONE;
 }
 
+bool watch_any(const struct watch *w)
+{
+	return w->counts.entries != 0;
+}
+
 bool watch_begin(struct watch *w, struct zk_span path, enum zk_event event,
 		 struct watch_firing *out)
 {
 	uint32_t at = (uint32_t)path.n;
 
-	if (w->counts.entries == 0)
+	if (!watch_any(w))
 		return false;
 	if (path_find(w, path, path_hash(w, path)) == NONE &&
 	    (event == ZK_EV_CHILDREN || ancestor_next(w, path, &at) == NONE))

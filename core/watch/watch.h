@@ -88,6 +88,9 @@ struct watch_firing {
 /** What telling one and looking at one take off a budget. */
 enum { WATCH_COST_TELL = 8, WATCH_COST_LOOK = 1 };
 
+/** Is anything watched at all? Bound: constant. */
+bool watch_any(const struct watch *w);
+
 /** @return false: nobody to tell, *out is not a trigger. Bound: one look-up per component while any
  * recursive watch exists. */
 bool watch_begin(struct watch *w, struct zk_span path, enum zk_event event,

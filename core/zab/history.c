@@ -19,6 +19,9 @@ enum zk_err history_init(struct history *h, struct zk_mem *mem, uint32_t entry_m
 		history_fini(h);
 		return ZK_ENOMEM;
 	}
+	/* Pages are had now, not one after the other while the leader core goes round. */
+	memset(h->entry, 0, entry_max * sizeof(*h->entry));
+	memset(h->bytes, 0, bytes_max);
 	history_reset(h, base);
 	return ZK_EOK;
 }

@@ -136,6 +136,35 @@ static void largest_always_fits(void **state)
 	zk_ring_fini(&r);
 }
 
+/* While the consumer keeps up, a small part of the ring is used again and again. */
+static void empty_begins_again(void **state)
+{
+	enum { LARGE = 1 << 20, RECORD = 100 };
+	struct zk_ring r;
+	struct zk_mem mem;
+
+	(void)state;
+	zk_mem_init_heap(&mem, 0);
+	assert_int_equal(zk_ring_init(&r, &mem, LARGE), ZK_EOK);
+	for (unsigned i = 0; i < 4 * LARGE / RECORD; i++) {
+		uint8_t *p = zk_ring_reserve(&r, RECORD);
+		const uint8_t *rec;
+		size_t n;
+
+		assert_non_null(p);
+		assert_true((size_t)(p - r.bytes) < LARGE / 8);
+		fill(p, RECORD, i);
+		zk_ring_commit(&r, RECORD);
+		zk_ring_publish(&r);
+		rec = zk_ring_next(&r, &n);
+		assert_ptr_equal(rec, p);
+		assert_true(filled(rec, n, i));
+		zk_ring_release(&r);
+	}
+	assert_int_equal(r.full, 0);
+	zk_ring_fini(&r);
+}
+
 static void no_memory(void **state)
 {
 	struct zk_ring r;
@@ -204,9 +233,8 @@ static void across_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_queue),
-		cmocka_unit_test(largest_always_fits),
-		cmocka_unit_test(no_memory),
+		cmocka_unit_test(against_queue),      cmocka_unit_test(largest_always_fits),
+		cmocka_unit_test(empty_begins_again), cmocka_unit_test(no_memory),
 		cmocka_unit_test(across_threads),
 	};
 
