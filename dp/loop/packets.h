@@ -15,8 +15,13 @@ enum {
 static inline uint64_t loop_packet_bytes(uint16_t mtu)
 {
 	uint32_t room = mtu + PACKETS_EXTRA_BYTES < 2048 ? 2048 : mtu + PACKETS_EXTRA_BYTES;
+	/* the descriptor, its private area, the pool's own */
+	uint32_t n = room + PKT_HEADROOM + 512;
+	const uint32_t page = 4096;
 
-	return room + PKT_HEADROOM + 512; /* the descriptor, its private area, the pool's own */
+	/* On ordinary pages DPDK asks for whole ones for each packet that is larger than one
+	 * (rte_mempool_op_calc_mem_size_helper()). */
+	return n <= page ? n : (n + page - 1) / page * page;
 }
 
 /** How many packets of a pool connections' data may take. */

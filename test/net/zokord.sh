@@ -143,6 +143,14 @@ start "$zokord" "$cfg" && grep -q 'hugepages=no' "$out" && [ "$(word ruok)" = im
 ok "dp.hugepages=no serves" $? "$(cat "$out")"
 stop_clean
 ok "and stops clean" $? "$(cat "$out")"
+for mtu in 4200 9000; do # a packet that is larger than a page takes whole pages
+	config dp.hugepages=no dp.mtu=$mtu dp.rxPackets=16384
+	start "$zokord" "$cfg" && [ "$(word ruok)" = imok ] &&
+		in_ns ping -q -c 2 -i 0.1 -W 2 -M do -s $((mtu - 28)) 127.181.0.1 >>"$out" 2>&1
+	ok "an MTU of $mtu on ordinary pages" $? "$(cat "$out")"
+	stop_clean
+	ok "and stops clean" $? "$(cat "$out")"
+done
 config dp.hugepages=auto
 start unshare -m sh -c "mount -t tmpfs none /sys/kernel/mm/hugepages && exec $zokord $cfg" &&
 	[ "$(grep -c ' WARN ' "$out")" -eq 1 ] && grep -q 'WARN .*huge pages' "$out" &&
