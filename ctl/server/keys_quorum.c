@@ -172,7 +172,7 @@ void config_quorum_defaults(struct config_quorum *q)
 		.heartbeat_ms = 40,
 		.heartbeat_timeout_ms = 250,
 		.observer_log_ms = 10,
-		.observer_calm_us = 500,
+		.observer_calm_us = 2000,
 		.history_bytes = 64 << 20,
 		.request_bytes = 16 << 20,
 		.commit_log_count = COMMIT_LOG_MIN,

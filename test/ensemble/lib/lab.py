@@ -92,8 +92,9 @@ class Member(Server):
             stdin=subprocess.DEVNULL)
         own, space = os.readlink("/proc/self/ns/net"), "/proc/%d/ns/net" % self.holder.pid
         until(lambda: os.readlink(space) != own, "a network namespace", 5, 0.002)
-        sh("ip", "link", "add", self.port_name, "type", "veth", "peer", "name", "eth0", "netns",
-           str(self.holder.pid))
+        mtu = ["mtu", str(self.lab.conf.get("dp.mtu", 1500))]
+        sh("ip", "link", "add", self.port_name, *mtu, "type", "veth", "peer", "name", "eth0", *mtu,
+           "netns", str(self.holder.pid))
         sh("ip", "link", "set", self.port_name, "master", BRIDGE, "up")
         self.inside("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1",
                     "net.ipv4.conf.eth0.arp_notify=1")
@@ -187,6 +188,9 @@ class Lab:
         # Without a MAC of its own the bridge takes a port's and changes it when that port goes.
         sh("ip", "link", "set", BRIDGE, "address", "02:00:00:00:09:fe")
         sh("sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % BRIDGE)
+        # Where a container engine runs, bridged frames go through iptables, too: nothing of ours.
+        sh("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", check=False,
+           stderr=subprocess.DEVNULL)
         sh("ip", "addr", "add", NET + HOST_TAIL + "/24", "dev", BRIDGE)
         sh("ip", "link", "set", BRIDGE, "up")
 

@@ -120,7 +120,7 @@ static void three_servers(void **state)
 	assert_int_equal(q->heartbeat_ms, 40);
 	assert_int_equal(q->heartbeat_timeout_ms, 250);
 	assert_int_equal(q->observer_log_ms, 10);
-	assert_int_equal(q->observer_calm_us, 500);
+	assert_int_equal(q->observer_calm_us, 2000);
 	assert_int_equal(q->cnx_timeout_ms, 5000);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 330000);
