@@ -121,7 +121,8 @@ struct leader_role {
 	enum srv_role now;
 	uint64_t epoch;
 	enum srv_role next; /* while `due`: it becomes this at the end of the call under way */
-	uint64_t next_epoch;
+	uint64_t next_epoch, next_zxid;
+	uint64_t undigested; /* digests of transactions up to here are not compared */
 	bool due;
 	bool behind;     /* leading: transactions of before are still to be applied */
 	unsigned inside; /* calls under way */

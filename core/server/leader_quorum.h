@@ -35,8 +35,14 @@ struct leader_quorum {
 };
 
 /** The role has changed. ROLE_LOOKING: nothing is taken or answered any more, what is committed is
- *  still applied. ROLE_LEADING: transactions count from @p epoch << 32. */
-void leader_role_set(struct leader *l, enum srv_role role, uint64_t epoch, uint64_t now_ns);
+ *  still applied. ROLE_LEADING: transactions count from @p epoch << 32.
+ *
+ *  @p zxid: the newest that was committed when the role began. Digests are compared behind it only:
+ *  what brought this server up to date may lie over an Apache leader's snapshot, which is written
+ *  while its tree changes (LearnerHandler.run(); all that changed meanwhile comes before
+ *  NEWLEADER). The first digest behind it speaks for the whole tree. */
+void leader_role_set(struct leader *l, enum srv_role role, uint64_t epoch, uint64_t zxid,
+		     uint64_t now_ns);
 
 /** Leading: a REQUEST of the learner on @p link (generation: of the connection, so that a later
  *  learner on the same link is another owner). The packet is borrowed. @return ZK_EOK; ZK_EAGAIN:

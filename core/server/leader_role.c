@@ -9,6 +9,7 @@
 void leader_role_init(struct leader *l)
 {
 	l->role.now = l->conf.quorum ? ROLE_LOOKING : ROLE_ALONE;
+	l->role.undigested = l->conf.quorum ? UINT64_MAX : 0;
 }
 
 /* Every session begins its time anew, on no connection. */
@@ -54,15 +55,17 @@ static void role_end(struct leader *l)
 	l->roll.lap = 0;
 }
 
-static void role_take(struct leader *l, enum srv_role role, uint64_t epoch)
+static void role_take(struct leader *l)
 {
-	uint64_t first;
+	enum srv_role role = l->role.next;
+	uint64_t epoch = l->role.next_epoch, first;
 
 	if (role == l->role.now && epoch == l->role.epoch)
 		return;
 	role_end(l);
 	l->role.now = role;
 	l->role.epoch = epoch;
+	l->role.undigested = role == ROLE_LOOKING ? UINT64_MAX : l->role.next_zxid;
 	l->role.term++;
 	l->role.behind = true;
 	if (role == ROLE_LEADING) {
@@ -110,19 +113,21 @@ void leader_leave(struct leader *l)
 	l->role.inside--;
 	if (l->role.inside == 0 && l->role.due) {
 		l->role.due = false;
-		role_take(l, l->role.next, l->role.next_epoch);
+		role_take(l);
 	}
 	leader_publish(l);
 }
 
-void leader_role_set(struct leader *l, enum srv_role role, uint64_t epoch, uint64_t now_ns)
+void leader_role_set(struct leader *l, enum srv_role role, uint64_t epoch, uint64_t zxid,
+		     uint64_t now_ns)
 {
 	leader_enter(l, now_ns);
 	/* Two changes in one call: the one in between counts too, for it ended what there was. */
 	if (l->role.due && l->role.inside == 1)
-		role_take(l, l->role.next, l->role.next_epoch);
+		role_take(l);
 	l->role.next = role;
 	l->role.next_epoch = epoch;
+	l->role.next_zxid = zxid;
 	l->role.due = true;
 	leader_leave(l);
 }

@@ -344,7 +344,7 @@ static void read_only(struct quorum *q)
 
 	if (q->z.role != ZAB_LOOKING) {
 		if (q->read_only && !quorum_serves(q))
-			leader_role_set(q->bind.leader, ROLE_LOOKING, q->z.epoch, q->now_ns);
+			leader_role_set(q->bind.leader, ROLE_LOOKING, q->z.epoch, 0, q->now_ns);
 		q->read_only = false;
 		return;
 	}
@@ -354,7 +354,7 @@ static void read_only(struct quorum *q)
 	q->read_only = true;
 	q->work++;
 	quorum_say(q, "quorum: serving reads only");
-	leader_role_set(q->bind.leader, ROLE_READONLY, q->z.current_epoch, q->now_ns);
+	leader_role_set(q->bind.leader, ROLE_READONLY, q->z.current_epoch, 0, q->now_ns);
 }
 
 unsigned quorum_poll(struct quorum *q, uint64_t now_ns, int64_t wall_ms)

@@ -43,10 +43,10 @@ static void do_look(struct quorum *q)
 	quorum_dial_cancel(q);
 	q->pong_due = q->pong_built = false;
 	quorum_say(q, "quorum: looking for a leader");
-	leader_role_set(q->bind.leader, ROLE_LOOKING, q->z.epoch, q->now_ns);
+	leader_role_set(q->bind.leader, ROLE_LOOKING, q->z.epoch, 0, q->now_ns);
 }
 
-static void do_serve(struct quorum *q, uint64_t epoch)
+static void do_serve(struct quorum *q, uint64_t epoch, uint64_t zxid)
 {
 	static const enum srv_role role[] = {[ZAB_LOOKING] = ROLE_LOOKING,
 					     [ZAB_FOLLOWING] = ROLE_FOLLOWING,
@@ -63,7 +63,7 @@ static void do_serve(struct quorum *q, uint64_t epoch)
 			   q->z.role == ZAB_OBSERVING ? "observing" : "following",
 			   (long long)q->z.elect.current.leader, (unsigned long long)epoch);
 	}
-	leader_role_set(q->bind.leader, role[q->z.role], epoch, q->now_ns);
+	leader_role_set(q->bind.leader, role[q->z.role], epoch, zxid, q->now_ns);
 }
 
 /* ---- for the machine ---- */
@@ -153,7 +153,7 @@ static void carry_out(struct quorum *q, const struct zab_effect *e)
 		do_look(q);
 		break;
 	case ZAB_DO_SERVE:
-		do_serve(q, e->epoch);
+		do_serve(q, e->epoch, e->zxid);
 		break;
 	case ZAB_DO_DELIVER:
 		deliver(q, &e->packet);

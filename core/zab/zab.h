@@ -66,8 +66,8 @@ enum zab_effect_kind {
 	ZAB_DO_FILE_SEND, /* transactions of the log files for link, from the newest at or before
 			     zxid up to bound: zab_file_txn(), zab_file_end() */
 	ZAB_DO_LOOK,      /* the role is lost: close the clients' connections, answer nothing */
-	ZAB_DO_SERVE,     /* the role z->role with epoch stands: serve */
-	ZAB_DO_DELIVER    /* packet of link is for the server: REQUEST, REVALIDATE, SYNC, PING */
+	ZAB_DO_SERVE,  /* the role z->role with epoch stands, all up to zxid is committed: serve */
+	ZAB_DO_DELIVER /* packet of link is for the server: REQUEST, REVALIDATE, SYNC, PING */
 };
 
 struct zab_effect {

@@ -462,7 +462,7 @@ static void role(struct world *w, enum srv_role to)
 	w->stats.roles++;
 	if (to == ROLE_LEADING)
 		quorum_fake_epoch(&w->quorum, ++w->epoch);
-	leader_role_set(w->leader, to, w->epoch, w->now_ns);
+	leader_role_set(w->leader, to, w->epoch, 0, w->now_ns);
 }
 
 static void role_change(struct world *w)

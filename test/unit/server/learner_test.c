@@ -30,6 +30,7 @@ struct world {
 	size_t up_n, down_n;
 	bool no_room, used_up;
 	uint32_t first; /* counter of the epoch's first transaction; 0 = 1 */
+	uint64_t wrong_digests;
 };
 
 static uint64_t next_zxid(void *ctx)
@@ -177,8 +178,8 @@ static struct world *world_of(bool local_sessions, uint32_t first, uint32_t ask_
 	w->b = lead_open(&(struct lead_opt){
 		.quorum = &w->qb, .server_id = 2, .digest = true, .ask_bytes = ask_bytes});
 	w->a->late = w->b->late = true;
-	leader_role_set(w->a->l, ROLE_LEADING, 1, w->a->now_ns);
-	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
+	leader_role_set(w->a->l, ROLE_LEADING, 1, 0, w->a->now_ns);
+	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, 0, w->b->now_ns);
 	lead_durable(w->a, 0, ~0u); /* nothing of before is left to be applied */
 	assert_true(leader_applied_zxid(w->a->l) == w->epoch << 32);
 	lead_durable(w->b, 0, ~0u);
@@ -201,7 +202,7 @@ static void world_free(struct world *w)
 
 	leader_stats_get(w->a->l, &a);
 	leader_stats_get(w->b->l, &b);
-	assert_int_equal(a.digest_mismatches + b.digest_mismatches, 0);
+	assert_int_equal(a.digest_mismatches + b.digest_mismatches, w->wrong_digests);
 	assert_int_equal(a.sessions, b.sessions);
 	assert_true(lead_tree_hash(w->a) == lead_tree_hash(w->b));
 	for (size_t i = 0; i < w->hist_n; i++)
@@ -456,8 +457,8 @@ static void roles_change(void **state)
 	w->no_room = true; /* this one is prepared and never proposed */
 	send(w->a, 1, sa, 2, ZK_OP_CREATE, req_create("/3", "x", NULL, 0));
 	w->no_room = false;
-	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
-	leader_role_set(w->b->l, ROLE_LOOKING, 0, w->b->now_ns);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, 0, w->a->now_ns);
+	leader_role_set(w->b->l, ROLE_LOOKING, 0, 0, w->b->now_ns);
 	committed_before = w->committed_n;
 	commit(w);
 	assert_true(w->committed_n == committed_before + 2);
@@ -466,8 +467,8 @@ static void roles_change(void **state)
 	assert_string_equal(lead_node(w->a, "/3"), "none");
 	/* b leads now */
 	w->epoch = 2;
-	leader_role_set(w->b->l, ROLE_LEADING, 2, w->b->now_ns);
-	leader_role_set(w->a->l, ROLE_FOLLOWING, 2, w->a->now_ns);
+	leader_role_set(w->b->l, ROLE_LEADING, 2, 0, w->b->now_ns);
+	leader_role_set(w->a->l, ROLE_FOLLOWING, 2, 0, w->a->now_ns);
 	lead_durable(w->b, 0, ~0u);
 	lead_durable(w->a, 0, ~0u);
 	lead_forget(w->a);
@@ -479,6 +480,42 @@ static void roles_change(void **state)
 	lead_durable(w->a, 0, ~0u);
 	assert_non_null(reply_of(w->b, 9));
 	assert_string_not_equal(lead_node(w->a, "/3"), "none");
+	world_free(w);
+}
+
+/* The learner gets it with another digest than the leader's. @return its zxid */
+static uint64_t create_falsely(struct world *w, uint64_t s, int32_t xid, const char *path)
+{
+	struct lead_txn *t = &w->hist[w->hist_n];
+
+	send(w->a, 1, s, xid, ZK_OP_CREATE, req_create(path, "x", NULL, 0));
+	t->p[t->n - 1] ^= 1;
+	return t->zxid;
+}
+
+/* What brings a learner up to date may lie over a snapshot that is ahead of it. */
+static void digests_count_behind_the_beginning(void **state)
+{
+	struct world *w = world_new();
+	uint64_t sa = session(w, w->a, 1), zxid;
+	struct leader_stats st;
+
+	(void)state;
+	leader_role_set(w->b->l, ROLE_LOOKING, 1, 0, w->b->now_ns);
+	(void)create_falsely(w, sa, 1, "/1");
+	commit(w);
+	zxid = create_falsely(w, sa, 2, "/2");
+	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, zxid, w->b->now_ns);
+	commit(w);
+	leader_stats_get(w->b->l, &st);
+	assert_int_equal(st.digest_mismatches, 0);
+	zxid = create_falsely(w, sa, 3, "/3");
+	(void)create_falsely(w, sa, 4, "/4");
+	commit(w);
+	leader_stats_get(w->b->l, &st);
+	assert_int_equal(st.digest_mismatches, 2);
+	assert_true(st.digest_mismatch_zxid == zxid);
+	w->wrong_digests = 2;
 	world_free(w);
 }
 
@@ -507,9 +544,9 @@ static void leads_and_is_behind(void **state)
 	assert_int_equal(lead_ask_session(w->a, 0, 3, 10000), ZK_EOK);
 	made = kept + 2;
 	session_password(made, password);
-	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, 0, w->a->now_ns);
 	w->epoch = 2;
-	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LEADING, 2, 0, w->a->now_ns);
 	lead_read(w->a);
 	lead_forget(w->a);
 	pending = w->hist_n;
@@ -549,9 +586,9 @@ static void remote_owner_of_before(void **state)
 	drop(&w->down[--w->down_n]);
 	send(w->b, 1, s, 1, ZK_OP_CLOSE_SESSION, (struct zk_span){NULL, 0});
 	carry_up(w);
-	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, 0, w->a->now_ns);
 	w->epoch = 2;
-	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LEADING, 2, 0, w->a->now_ns);
 	(void)revalidate(w, s);
 	commit(w);
 	world_free(w);
@@ -600,9 +637,9 @@ static void crosses_with_the_role(void **state)
 	size_t before;
 
 	(void)state;
-	leader_role_set(w->a->l, ROLE_LOOKING, 0, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LOOKING, 0, 0, w->a->now_ns);
 	w->epoch = 2;
-	leader_role_set(w->a->l, ROLE_LEADING, 2, w->a->now_ns);
+	leader_role_set(w->a->l, ROLE_LEADING, 2, 0, w->a->now_ns);
 	lead_durable(w->a, 0, ~0u);
 	before = w->hist_n;
 	w->a->term--;
@@ -645,8 +682,8 @@ static void asks_are_bounded(void **state)
 	commit(w);
 	send(w->b, 1, s, ++xid, ZK_OP_SET_DATA, req_set("/", large, -1));
 	/* what was on its way to another leader is not */
-	leader_role_set(w->b->l, ROLE_LOOKING, 1, w->b->now_ns);
-	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, w->b->now_ns);
+	leader_role_set(w->b->l, ROLE_LOOKING, 1, 0, w->b->now_ns);
+	leader_role_set(w->b->l, ROLE_FOLLOWING, 1, 0, w->b->now_ns);
 	lead_durable(w->b, 0, ~0u);
 	send(w->b, 1, s, ++xid, ZK_OP_SET_DATA, req_set("/", large, -1));
 	w->up_n--; /* the first of them is lost */
@@ -717,6 +754,7 @@ int main(void)
 		cmocka_unit_test(close_and_expiry),
 		cmocka_unit_test(session_moves),
 		cmocka_unit_test(roles_change),
+		cmocka_unit_test(digests_count_behind_the_beginning),
 		cmocka_unit_test(crosses_with_the_role),
 		cmocka_unit_test(asks_are_bounded),
 		cmocka_unit_test(crowd),
