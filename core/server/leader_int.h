@@ -122,7 +122,6 @@ struct leader_role {
 	uint64_t epoch;
 	enum srv_role next; /* while `due`: it becomes this at the end of the call under way */
 	uint64_t next_epoch, next_zxid;
-	uint64_t undigested; /* digests of transactions up to here are not compared */
 	bool due;
 	bool behind;     /* leading: transactions of before are still to be applied */
 	unsigned inside; /* calls under way */

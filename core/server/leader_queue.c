@@ -160,7 +160,7 @@ struct entry *leader_push(struct leader *l, const struct entry *e)
 
 void leader_digest_seen(struct leader *l, uint64_t zxid, enum txn_digest digest)
 {
-	if (digest != TXN_DIGEST_WRONG || zxid <= l->role.undigested)
+	if (digest != TXN_DIGEST_WRONG)
 		return;
 	if (leader_get(&l->count.digest_mismatches) == 0)
 		leader_set(&l->count.digest_mismatch_zxid, zxid);

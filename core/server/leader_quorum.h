@@ -37,7 +37,7 @@ struct leader_quorum {
 /** The role has changed. ROLE_LOOKING: nothing is taken or answered any more, what is committed is
  *  still applied. ROLE_LEADING: transactions count from @p epoch << 32.
  *
- *  @p zxid: the newest that was committed when the role began. Digests are compared behind it only:
+ *  @p zxid: the newest that was committed when the role began. Digests count behind it only:
  *  what brought this server up to date may lie over an Apache leader's snapshot, which is written
  *  while its tree changes (LearnerHandler.run(); all that changed meanwhile comes before
  *  NEWLEADER). The first digest behind it speaks for the whole tree. */

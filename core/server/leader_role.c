@@ -9,7 +9,7 @@
 void leader_role_init(struct leader *l)
 {
 	l->role.now = l->conf.quorum ? ROLE_LOOKING : ROLE_ALONE;
-	l->role.undigested = l->conf.quorum ? UINT64_MAX : 0;
+	tree_fuzzy(l->conf.tree, l->conf.quorum ? UINT64_MAX : 0);
 }
 
 /* Every session begins its time anew, on no connection. */
@@ -65,7 +65,7 @@ static void role_take(struct leader *l)
 	role_end(l);
 	l->role.now = role;
 	l->role.epoch = epoch;
-	l->role.undigested = role == ROLE_LOOKING ? UINT64_MAX : l->role.next_zxid;
+	tree_fuzzy(l->conf.tree, role == ROLE_LOOKING ? UINT64_MAX : l->role.next_zxid);
 	l->role.term++;
 	l->role.behind = true;
 	if (role == ROLE_LEADING) {

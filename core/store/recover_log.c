@@ -130,7 +130,7 @@ static enum zk_err apply(struct replay *p, const struct txnlog_item *it)
 	txn_apply_record(r->tree, &it->txn, &res);
 	r->out->refused += res.tree_fails;
 	recover_digest_at(r, h->zxid);
-	if (!r->digest && res.digest == TXN_DIGEST_WRONG)
+	if (res.digest == TXN_DIGEST_WRONG)
 		recover_mismatch(r, h->zxid);
 	if (r->conf->replayed)
 		r->conf->replayed(r->conf->ctx, &it->txn, it->payload);

@@ -84,7 +84,7 @@ enum zk_err tree_load_open(struct tree *t)
 	}
 	memset(l->keys, 0, l->slots * sizeof(*l->keys));
 	t->load = l;
-	t->settled = false;
+	tree_fuzzy(t, UINT64_MAX);
 	return ZK_EOK;
 }
 
@@ -338,7 +338,7 @@ void tree_load_sweep(struct tree *t)
 void tree_load_settle(struct tree *t)
 {
 	zk_assert(t->load);
-	t->settled = true;
+	tree_fuzzy(t, 0);
 }
 
 void tree_load_drop(struct tree *t)
@@ -355,10 +355,10 @@ void tree_load_drop(struct tree *t)
 void tree_load_config(struct tree *t, struct zk_span text, uint64_t version, int64_t time_ms)
 {
 	const struct zk_span path = zk_span_str("/zookeeper/config");
-	bool settled = t->settled;
+	uint64_t fuzzy_to = t->fuzzy_to;
 
 	zk_assert(t->load);
-	t->settled = false; /* `version` is no zxid of the past */
+	tree_fuzzy(t, UINT64_MAX); /* `version` is no zxid of the past */
 	tree_begin(t, version, time_ms);
 	if (tree_set_data(t, path, text, -1) == ZK_NONODE &&
 	    tree_create(t, path, text, (struct zk_span){NULL, 0}, 0, -1) == ZK_EOK) {
@@ -367,7 +367,7 @@ void tree_load_config(struct tree *t, struct zk_span text, uint64_t version, int
 		zk_assert(err == ZK_EOK);
 	}
 	tree_end(t);
-	t->settled = settled;
+	tree_fuzzy(t, fuzzy_to);
 }
 
 void tree_load_close(struct tree *t)
@@ -376,7 +376,7 @@ void tree_load_close(struct tree *t)
 
 	zk_assert(l && !t->open && t->root && !t->retire_first);
 	tree_load_drop(t);
-	t->settled = true;
+	tree_fuzzy(t, 0);
 	t->zxid = t->stamp = t->last_zxid;
 	tree_memory_note(t);
 }

@@ -166,7 +166,7 @@ struct tree {
 	uint64_t horizon;   /* as last computed */
 	uint64_t digest;    /* sum of the newest versions' */
 	bool digest_kept;
-	bool settled; /* the digest is that of last_zxid; false in replay over a fuzzy snapshot */
+	uint64_t fuzzy_to; /* tree_fuzzy() */
 	struct tree_version *retire_first, *retire_last;
 	struct tree_garbage unlinked;
 	unsigned batches_out;

@@ -222,7 +222,6 @@ enum zk_err tree_new(const struct tree_conf *conf, struct tree **out)
 	t->key = conf->key;
 	t->changes_soft_max = conf->changes_soft_max;
 	t->digest_kept = conf->digest;
-	t->settled = true;
 	tree_alloc_init(&t->alloc, conf->mem);
 	tree_reap_init(t);
 	tree_holds_init(t);

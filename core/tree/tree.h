@@ -192,6 +192,12 @@ uint64_t tree_last_zxid(const struct tree *t);
 /** Does the tree keep its digest, and what is it, all changes so far included? Apply core. */
 bool tree_digest_kept(const struct tree *t);
 uint64_t tree_digest(const struct tree *t);
+/** Transactions up to @p zxid lie over a snapshot that may be ahead of them (fuzzy, written while
+ * its tree changed): the digest behind one of them is of no one state. UINT64_MAX: until further
+ * notice; 0: none does. */
+void tree_fuzzy(struct tree *t, uint64_t zxid);
+/** Is tree_digest() kept, and that of the newest transaction? */
+bool tree_digest_stands(const struct tree *t);
 
 /** Is there memory for writes whose paths, data and ACLs take @p bytes? Count everything that was
  * accepted and is not applied yet. Deletes need not ask: a reserve is kept for them. */

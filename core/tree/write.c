@@ -197,7 +197,7 @@ void tree_end(struct tree *t)
 		tree_load_sweep(t);
 	if (t->zxid > t->last_zxid)
 		t->last_zxid = t->zxid;
-	if (t->digest_kept && t->settled && t->zxid % TREE_DIGEST_EVERY == 0)
+	if (tree_digest_stands(t) && t->zxid % TREE_DIGEST_EVERY == 0)
 		tree_past_add(t, t->zxid, t->digest);
 	tree_log_publish(&t->log);
 	tree_memory_note(t);
@@ -206,6 +206,16 @@ void tree_end(struct tree *t)
 uint64_t tree_last_zxid(const struct tree *t)
 {
 	return t->last_zxid;
+}
+
+void tree_fuzzy(struct tree *t, uint64_t zxid)
+{
+	t->fuzzy_to = zxid;
+}
+
+bool tree_digest_stands(const struct tree *t)
+{
+	return t->digest_kept && t->zxid > t->fuzzy_to;
 }
 
 bool tree_digest_kept(const struct tree *t)

@@ -209,7 +209,7 @@ enum zk_err txn_apply(struct tree *t, struct zk_span txn, struct txn_result *res
 /* DataTree.compareDigest() */
 static enum txn_digest digest_compare(const struct tree *t, const struct txn_record *r)
 {
-	if (!r->has_digest || r->digest_version != TXN_DIGEST_VERSION || !tree_digest_kept(t))
+	if (!r->has_digest || r->digest_version != TXN_DIGEST_VERSION || !tree_digest_stands(t))
 		return TXN_DIGEST_NONE;
 	return r->digest == tree_digest(t) ? TXN_DIGEST_RIGHT : TXN_DIGEST_WRONG;
 }

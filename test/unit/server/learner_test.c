@@ -496,8 +496,9 @@ static uint64_t create_falsely(struct world *w, uint64_t s, int32_t xid, const c
 /* What brings a learner up to date may lie over a snapshot that is ahead of it. */
 static void digests_count_behind_the_beginning(void **state)
 {
-	struct world *w = world_new();
+	struct world *w = world_with(false, TREE_DIGEST_EVERY - 2); /* /2 is the one to be kept */
 	uint64_t sa = session(w, w->a, 1), zxid;
+	struct tree_digest_at at[2];
 	struct leader_stats st;
 
 	(void)state;
@@ -509,6 +510,10 @@ static void digests_count_behind_the_beginning(void **state)
 	commit(w);
 	leader_stats_get(w->b->l, &st);
 	assert_int_equal(st.digest_mismatches, 0);
+	/* that of the epoch's beginning, and this one */
+	assert_int_equal(tree_digest_history(w->a->tree, at, 2), 2);
+	assert_true(at[1].zxid == zxid);
+	assert_int_equal(tree_digest_history(w->b->tree, at, 2), 0);
 	zxid = create_falsely(w, sa, 3, "/3");
 	(void)create_falsely(w, sa, 4, "/4");
 	commit(w);
