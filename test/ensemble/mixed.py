@@ -254,7 +254,11 @@ class Mixed:
             self.wanted = keep
 
     def sync(self):
-        pairs = [(a, b) for a in self.lab.members for b in self.lab.members if a is not b]
+        # Apache's own leader answers a sync before it has applied what it told its followers to
+        # apply (CommitProcessor without matchSyncs), and a client of these may be quicker.
+        leader = self.lab.settled()
+        pairs = [(a, b) for a in self.lab.members for b in self.lab.members
+                 if a is not b and not (b is leader and b.kind == "apache")]
         for a, b in pairs:
             barrier(self.site, a, b, 40)
         return "%d writes on one server were read on another after sync" % (40 * len(pairs))
