@@ -159,7 +159,8 @@ def tampered(ops, final, rng):
         op.zxid = op.mzxid
         yield "a read behind a sync is stale", some, end
     some, end = copies()
-    op = any_of(some, READ, lambda o: o.version > 2 and o.order > len(ops) / 2)
+    late = max(o.order for o in ops if o.order is not None) / 2
+    op = any_of(some, READ, lambda o: o.version > 2 and o.order > late)
     op.zxid = 1
     yield "a session sees an old zxid", some, end
     some, end = copies()
