@@ -32,7 +32,8 @@ SHAPES = (("set", 1, 1), ("set", 12, 1), ("set", 12, 16), ("get", 1, 1), ("get",
 class Ensemble:
     def __init__(self, args, kind, observers):
         self.args, self.kind, self.observers = args, kind, observers
-        conf = dict(CONF, **FRAMES, **dict(item.split("=", 1) for item in args.more.split(",") if item))
+        more = dict(item.split("=", 1) for item in args.more.split(",") if item)
+        conf = {**CONF, **FRAMES, **more}
         self.lab = Lab(os.path.join(args.directory, kind + str(observers)), [kind] * 3,
                        [kind] * observers, conf)
         # A server's own JVM, not one that starts quickly.

@@ -9,7 +9,7 @@ struct head {
 
 enum { KIND_RECORD = 0x7a6b7231, KIND_WRAP = 0x7a6b7232 };
 
-enum { WARM_BYTES = 64 << 10 };
+enum { WARM_BYTES = 64 << 10 }; /* skip_at(): fits into a core's own cache */
 
 static size_t record_space(size_t n)
 {

@@ -194,9 +194,10 @@ bool tree_digest_kept(const struct tree *t);
 uint64_t tree_digest(const struct tree *t);
 /** Transactions up to @p zxid lie over a snapshot that may be ahead of them (fuzzy, written while
  * its tree changed): the digest behind one of them is of no one state. UINT64_MAX: until further
- * notice; 0: none does. */
+ * notice; 0: none does. Apply core, or whoever loads the tree before there is one. Bound: constant.
+ */
 void tree_fuzzy(struct tree *t, uint64_t zxid);
-/** Is tree_digest() kept, and that of the newest transaction? */
+/** Is tree_digest() kept, and that of the newest transaction? As tree_fuzzy(). */
 bool tree_digest_stands(const struct tree *t);
 
 /** Is there memory for writes whose paths, data and ACLs take @p bytes? Count everything that was

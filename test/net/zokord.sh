@@ -146,7 +146,7 @@ ok "and stops clean" $? "$(cat "$out")"
 for mtu in 4200 9000; do # a packet that is larger than a page takes whole pages
 	config dp.hugepages=no dp.mtu=$mtu dp.rxPackets=16384
 	start "$zokord" "$cfg" && [ "$(word ruok)" = imok ] &&
-		in_ns ping -q -c 5 -i 0.2 -W 3 -M "do" -s $((mtu - 28)) 127.181.0.1 >>"$out" 2>&1
+		in_ns ping -q -c 2 -i 0.1 -W 2 -M "do" -s $((mtu - 28)) 127.181.0.1 >>"$out" 2>&1
 	ok "an MTU of $mtu on ordinary pages" $? "$(cat "$out")"
 	stop_clean
 	ok "and stops clean" $? "$(cat "$out")"
