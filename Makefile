@@ -82,6 +82,7 @@ help:
 	@echo 'make bench-fanout    100,000 watchers hear of a change; how long another client waits (root)'
 	@echo 'make bench-snapshot  longest gap of a client while a snapshot is written (root)'
 	@echo 'make bench-failover, bench-ensemble     three servers beside three of Apache: leader killed; throughput (root)'
+	@echo 'make bench-observer  writes that three servers keep when an observer is added, beside Apache (root)'
 	@echo 'make bench-log       the log writer beside its disk (LOG_DIR)'
 	@echo 'make bench-restart   seconds to serve 2,000,000 znodes after a start, beside Apache (root)'
 	@echo 'make deps            install the Debian packages that all of this needs (root)'

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """make bench-ensemble: writes and reads per second of three servers on this machine's CPUs, zokor
-beside Apache ZooKeeper, the same load from kernel sockets, in turn; and with an observer more.
+beside Apache ZooKeeper, the same load from kernel sockets, in turn.
 
     ensemble.py [--rounds N] [--seconds S] [--kinds KIND,KIND] [--more KEY=VALUE,...] DIRECTORY
 
@@ -30,21 +30,21 @@ SHAPES = (("set", 1, 1), ("set", 12, 1), ("set", 12, 16), ("get", 1, 1), ("get",
 
 
 class Ensemble:
-    def __init__(self, args, kind, observers):
-        self.args, self.kind, self.observers = args, kind, observers
+    """Three servers of a kind, sids from first. Observers serve nobody, they are told."""
+
+    def __init__(self, args, kind, observers=0, first=1):
+        self.args, self.kind = args, kind
         more = dict(item.split("=", 1) for item in args.more.split(",") if item)
         conf = {**CONF, **FRAMES, **more}
-        self.lab = Lab(os.path.join(args.directory, kind + str(observers)), [kind] * 3,
-                       [kind] * observers, conf)
+        self.lab = Lab(os.path.join(args.directory, "%s%d" % (kind, first)), [kind] * 3,
+                       [kind] * observers, conf, first)
         # A server's own JVM, not one that starts quickly.
         for m in self.lab.members:
             m.java += ["-Xmx512m", "-XX:TieredStopAtLevel=4"]
         self.broken = 0
-        self.rates = {shape: [] for shape in SHAPES}
-        self.times = {shape: [] for shape in SHAPES}
+        self.rates, self.times = {}, {}     # by shape
 
     def load(self, what, *numbers):
-        # The observer serves nobody: it is there to be told.
         addresses = ",".join(m.address for m in self.lab.members if not m.observer)
         if what == "fill":
             addresses = self.lab.leader().address
@@ -52,68 +52,86 @@ class Ensemble:
                               [str(n) for n in numbers], check=True, stdout=subprocess.PIPE,
                               text=True).stdout.split()
 
+    def begin(self):
+        self.lab.begin()
+        self.load("fill")
+
     def measure(self, shape):
         """Again when the leader changed meanwhile, which ends all connections; that is counted."""
         for _ in range(TRIES):
             self.lab.settled()
             try:
-                return self.load(shape[0], self.args.seconds, *shape[1:])
+                rate, us = self.load(shape[0], self.args.seconds, *shape[1:])
             except subprocess.CalledProcessError:
                 self.broken += 1
-        raise Failed("connections end all the time")
+                continue
+            self.rates.setdefault(shape, []).append(float(rate))
+            self.times.setdefault(shape, []).append(float(us))
+            return
+        raise Failed("%s: connections end all the time" % self.kind)
 
-    def round(self):
-        self.lab.begin()
-        self.load("fill")
-        for shape in SHAPES:
-            rate, us = self.measure(shape)
-            self.rates[shape].append(float(rate))
-            self.times[shape].append(float(us))
+    def stop(self):
         for m in self.lab.members:
             m.stop()
             m.unwire()
             m.wipe()
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--kinds", default="zokor,apache")
     parser.add_argument("--more", default="")
     parser.add_argument("directory")
-    args = parser.parse_args()
-    kinds = args.kinds.split(",")
-    ensembles = {(kind, n): Ensemble(args, kind, n) for n in (0, 1) for kind in kinds}
+    return parser
+
+
+def run(ensembles, rounds):
+    """Call rounds(); whatever comes of it, end the servers. @return an exit status."""
     try:
-        for _ in range(args.rounds):
-            for e in ensembles.values():
-                e.round()
+        rounds()
     except (Failed, subprocess.CalledProcessError) as err:
-        print("FAIL %s: %s\n%s" % (e.kind, err, e.lab.tails()))
+        print("FAIL %s\n%s" % (err, "\n".join(e.lab.tails() for e in ensembles)))
         return 1
     finally:
-        for e in ensembles.values():
+        for e in ensembles:
             e.lab.end()
-    for shape in SHAPES:
-        name = "%s, %d connections, %d under way" % shape
-        for n in (0, 1):
-            rates = [median(ensembles[kind, n].rates[shape]) for kind in kinds]
-            times = [median(ensembles[kind, n].times[shape]) for kind in kinds]
-            print("%-36s %-13s %s%s" % (
-                name, "three servers" if not n else "+ an observer",
-                "; ".join("%s %8.0f/s %7.0f us" % (k, r, t) for k, r, t in zip(
-                    kinds, rates, times)),
-                "; ratio %.1f" % (rates[0] / rates[1]) if len(kinds) == 2 else ""))
-        if shape[0] == "set":
-            print("%-36s with the observer: %s" % ("", "; ".join(
-                "%s %.0f %% of the writes without" % (k, 100 * median(
-                    ensembles[k, 1].rates[shape]) / median(ensembles[k, 0].rates[shape]))
-                for k in kinds)))
-    for (kind, n), e in ensembles.items():
+    return 0
+
+
+def name(shape):
+    return "%s, %d connections, %d under way" % shape
+
+
+def tell_broken(ensembles):
+    for e in ensembles:
         if e.broken:
-            print("%s%s: %d measurements again, because connections had ended" % (
-                kind, " + an observer" if n else "", e.broken))
+            print("%s: %d measurements again, because connections had ended" % (e.kind, e.broken))
+
+
+def main():
+    args = arguments().parse_args()
+    kinds = args.kinds.split(",")
+    ensembles = [Ensemble(args, kind) for kind in kinds]
+
+    def rounds():
+        for _ in range(args.rounds):
+            for e in ensembles:
+                e.begin()
+                for shape in SHAPES:
+                    e.measure(shape)
+                e.stop()
+
+    if run(ensembles, rounds):
+        return 1
+    for shape in SHAPES:
+        rates = [median(e.rates[shape]) for e in ensembles]
+        times = [median(e.times[shape]) for e in ensembles]
+        print("%-36s %s%s" % (
+            name(shape), "; ".join("%s %8.0f/s %7.0f us" % of for of in zip(kinds, rates, times)),
+            "; ratio %.1f" % (rates[0] / rates[1]) if len(kinds) == 2 else ""))
+    tell_broken(ensembles)
     return 0
 
 

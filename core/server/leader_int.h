@@ -11,6 +11,7 @@
 #include "core/server/leader_snap.h"
 #include "core/server/learner.h"
 #include "core/session/session.h"
+#include "core/txn/ahead.h"
 #include "core/txn/apply.h"
 #include "core/txn/prep.h"
 

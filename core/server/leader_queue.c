@@ -266,6 +266,25 @@ static bool run_answer(struct leader *l, const struct entry *e)
 	return true;
 }
 
+/* What is applied next; of one alone there is nothing to be had. */
+static void look_ahead(struct leader *l)
+{
+	struct zk_span txn[TXN_AHEAD];
+	unsigned n = 0;
+
+	for (uint64_t i = l->head; n < TXN_AHEAD && i != l->unlogged && i - l->head < TXN_AHEAD;
+	     i++) {
+		const struct entry *e = entry_at(l, i);
+
+		if (e->zxid > l->durable_zxid)
+			break;
+		if (e->zxid)
+			txn[n++] = e->bytes;
+	}
+	if (n > 1)
+		txn_ahead(l->conf.tree, txn, n);
+}
+
 unsigned leader_run(struct leader *l, unsigned budget)
 {
 	unsigned n = 0;
@@ -279,6 +298,8 @@ unsigned leader_run(struct leader *l, unsigned budget)
 		const struct entry *e = entry_at(l, l->head);
 		bool done;
 
+		if (n % TXN_AHEAD == 0)
+			look_ahead(l);
 		if (e->kind == ENTRY_ANSWER)
 			done = run_answer(l, e);
 		else if (e->zxid > l->durable_zxid)

@@ -17,7 +17,8 @@ struct leader_quorum {
 	 * room now. */
 	bool (*propose)(void *ctx, uint64_t zxid, struct zk_span txn);
 	/** The first transaction above @p after that may be applied: committed, and durable here.
-	 *  Valid until the next call of anything of the quorum. @return false: none. */
+	 *  Who looks ahead asks on from what this gave, and later again from what is applied.
+	 *  Valid until the next call of anything else of the quorum. @return false: none. */
 	bool (*committed)(void *ctx, uint64_t after, uint64_t *zxid, struct zk_span *txn);
 	/** Learner: REQUEST or REVALIDATE to the leader; copied. @return ZK_EOK, ZK_EAGAIN,
 	 * ZK_ECLOSED. */

@@ -410,12 +410,30 @@ static bool apply_next(struct leader *l)
 	return done;
 }
 
+/* What is applied next; of one alone there is nothing to be had. */
+static void look_ahead(const struct leader *l)
+{
+	const struct leader_quorum *q = l->conf.quorum;
+	uint64_t zxid = leader_applied_zxid(l);
+	struct zk_span txn[TXN_AHEAD];
+	unsigned n = 0;
+
+	while (n < TXN_AHEAD && q->committed(q->ctx, zxid, &zxid, &txn[n]))
+		n++;
+	if (n > 1)
+		txn_ahead(l->conf.tree, txn, n);
+}
+
 unsigned learner_run(struct leader *l, unsigned budget)
 {
 	unsigned n = 0;
 
 	answer_ready(l);
-	while (n < budget && apply_next(l)) {
+	while (n < budget) {
+		if (n % TXN_AHEAD == 0)
+			look_ahead(l);
+		if (!apply_next(l))
+			break;
 		n++;
 		answer_ready(l); /* before the next one: zxids of a client must not go back */
 	}

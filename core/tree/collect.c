@@ -105,6 +105,7 @@ unsigned tree_collect(struct tree *t, unsigned budget)
 		t->retire_first = v->queue;
 		if (!t->retire_first)
 			t->retire_last = NULL;
+		tree_version_prefetch(t->retire_first);
 		done++;
 		if (v->flags & TREE_VERSION_CARRIER) {
 			garbage_version(t, v);
@@ -148,6 +149,7 @@ bool tree_garbage_free(struct tree *t, struct tree_garbage *g, unsigned budget)
 
 	for (; (v = g->versions) != NULL && budget; budget--, freed++) {
 		g->versions = v->queue;
+		tree_version_prefetch(g->versions);
 		tree_version_free(t, v);
 	}
 	for (; (n = g->nodes) != NULL && budget; budget--, freed++) {

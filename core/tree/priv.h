@@ -226,6 +226,15 @@ struct tree_version *tree_version_new(struct tree *t, size_t room);
 /** Free a version nobody can see, with its data and ACL references. */
 void tree_version_free(struct tree *t, struct tree_version *v);
 
+/** Start loading the fields of the next one of a list, or NULL: it was written long ago. */
+static inline void tree_version_prefetch(const struct tree_version *v)
+{
+	if (!v)
+		return;
+	__builtin_prefetch(v);
+	__builtin_prefetch((const char *)v + ZK_CACHE_LINE);
+}
+
 /** Give @p v a copy of @p data. false: no memory. */
 bool tree_version_put_data(struct tree *t, struct tree_version *v, struct zk_span data);
 void tree_version_drop_data(struct tree *t, struct tree_version *v);

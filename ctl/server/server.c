@@ -333,6 +333,17 @@ static bool take_signals(struct server *s)
 	return s->signals >= 0;
 }
 
+/* The writes of all wait for the voters, nobody's for an observer: where they share CPUs it steps
+ * aside. Before the first thread: each has its own, and begins with that of who made it. */
+static void step_aside(const struct config *conf)
+{
+	if (!conf->quorum.on || !conf->quorum.observer || conf->quorum.observer_nice == 0)
+		return;
+	errno = 0;
+	if (nice((int)conf->quorum.observer_nice) == -1 && errno != 0)
+		log_line(LOG_WARN, "nice=failed reason=\"%s\"", strerror(errno));
+}
+
 /* Say why on standard error too: whoever starts it looks there. */
 static void failed(struct server *s, const char *what)
 {
@@ -349,6 +360,7 @@ static int run(struct server *s)
 
 	for (unsigned i = 0; i < conf->warnings_n; i++)
 		log_line(LOG_WARN, "config=\"%s\"", conf->warning[i]);
+	step_aside(conf);
 	if (!take_signals(s) || start(s) != ZK_EOK) {
 		failed(s, "start");
 		(void)take_down(s);

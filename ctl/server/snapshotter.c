@@ -7,7 +7,6 @@
 
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -321,7 +320,7 @@ static void *snapshotter_main(void *arg)
 	unsigned swept;
 
 	(void)pthread_setname_np(pthread_self(), "zk-snapshot");
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* a wish */
+	(void)!nice(NICENESS); /* this thread more than the server; a wish */
 	zk_rcu_register();
 	zk_rcu_offline();
 	swept = snap_file_sweep(s->conf.disk);

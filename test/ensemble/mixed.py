@@ -25,6 +25,7 @@ FEW, MANY = 100, 700    # transactions: an Apache leader remembers 500
 BYTES = 16384           # of each: a zokor leader remembers so many bytes, no less than 500
 HISTORY = 8 << 20
 BALLAST = 40            # nodes of half a megabyte
+LOG_LAG_S = 1           # zab.observerLogMs is much less
 
 
 class Mixed:
@@ -164,6 +165,10 @@ class Mixed:
         leader = self.lab.settled()
         self.load(0.3)
         self.check()
+        if member.observer:     # it writes its log a while after it has applied
+            deadline = time.monotonic() + LOG_LAG_S
+            while how_synced(member, before, leader) != how and time.monotonic() < deadline:
+                time.sleep(0.01)
         got = how_synced(member, before, leader)
         wrong(got != how, "%s was synchronised by %s: %s, not %s", member, leader, got, how)
         return "%s to %s: %s" % (leader, member, got)

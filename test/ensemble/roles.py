@@ -167,6 +167,29 @@ class Roles:
         line = "0x%x\t60000ms\n" % self.session.session
         wrong(mode != "leader" and line not in text, "no %r in dump of %s: %s", line, member, text)
 
+    def priority(self):
+        """A zokor observer steps aside for the voters of its machine, with all of its threads."""
+        for member in self.lab.members:
+            if member.kind != "zokor":
+                continue
+            want = 7 if member.observer else 0
+            want += os.getpriority(os.PRIO_PROCESS, 0)
+            seen = 0
+            for thread in os.listdir("/proc/%d/task" % member.process.pid):
+                try:
+                    with open("/proc/%d/task/%s/comm" % (member.process.pid, thread)) as f:
+                        name = f.read().strip()
+                    got = os.getpriority(os.PRIO_PROCESS, int(thread))
+                except (FileNotFoundError, ProcessLookupError):     # it has ended
+                    continue
+                if name == "zk-snapshot":       # gives way to its own server, too
+                    wrong(got <= want, "%s of %s has nice value %d", name, member, got)
+                    continue
+                same(got, want, "the nice value of %s of %s" % (name, member))
+                seen += name.startswith("zk-poll-")
+            wrong(not seen, "%s has no poll thread", member)
+        return "nice 7 for an observer, 0 for a voter"
+
     # ---- roles end
     def alone(self, sid):
         """All others go; the connections of the one that is left end."""
@@ -294,8 +317,8 @@ def main():
     parser.add_argument("directory")
     args = parser.parse_args()
     roles = Roles(args)
-    return run(roles, ("begin", "words", "read_only", "back", "without_local_sessions"), roles.lab,
-               "kinds %s" % args.kinds)
+    return run(roles, ("begin", "words", "priority", "read_only", "back", "without_local_sessions"),
+               roles.lab, "kinds %s" % args.kinds)
 
 
 sys.exit(main())

@@ -43,16 +43,21 @@ static bool propose(void *ctx, uint64_t zxid, struct zk_span txn)
 
 static bool committed(void *ctx, uint64_t after, uint64_t *zxid, struct zk_span *txn)
 {
-	struct quorum_fake *f = ctx;
+	const struct quorum_fake *f = ctx;
+	size_t low = 0, high = f->n;
 
-	for (; f->first < f->n && f->txn[f->first].zxid <= after; f->first++) {
-		free(f->txn[f->first].p);
-		f->txn[f->first].p = NULL;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (f->txn[mid].zxid <= after)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	if (f->first == f->n || f->txn[f->first].zxid > f->durable)
+	if (low == f->n || f->txn[low].zxid > f->durable)
 		return false;
-	*zxid = f->txn[f->first].zxid;
-	*txn = zk_span_of(f->txn[f->first].p, f->txn[f->first].n);
+	*zxid = f->txn[low].zxid;
+	*txn = zk_span_of(f->txn[low].p, f->txn[low].n);
 	return true;
 }
 
@@ -103,7 +108,7 @@ void quorum_fake_init(struct quorum_fake *f)
 
 void quorum_fake_fini(struct quorum_fake *f)
 {
-	for (size_t i = f->first; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++)
 		free(f->txn[i].p);
 	free(f->txn);
 }

@@ -18,7 +18,7 @@ struct quorum_fake {
 	bool doubt;             /* nobody says whether this is still the leader */
 	uint64_t asked;
 	struct quorum_fake_txn *txn;
-	size_t first, n, cap; /* [first, n) may still be asked for */
+	size_t n, cap;
 };
 
 void quorum_fake_init(struct quorum_fake *f);

@@ -245,6 +245,7 @@ static void do_log(struct ens *e, unsigned who, const struct zab_packet *p)
 	s->disk.log[s->disk.n].zxid = p->zxid;
 	memcpy(&s->disk.log[s->disk.n].id, p->data.p, sizeof(uint64_t));
 	s->disk.n++;
+	s->diffed++;
 	start_sync(e, who);
 }
 
@@ -290,6 +291,31 @@ static void notify(struct ens *e, unsigned who, unsigned to)
 	v->sid = (int64_t)who + 1;
 	v->note = e->server[who].told[to];
 	zab_delivered(&e->server[who].z);
+}
+
+/* For naive rules that matter only when the leader ends next, which chance brings too rarely. */
+static void crash_leader(struct ens *e)
+{
+	for (unsigned i = 0; i < e->n && e->now_ns < e->faults_end_ns; i++)
+		if (e->server[i].up && e->server[i].z.role == ZAB_LEADING)
+			ens_crash(e, i);
+}
+
+/* ENS_HISTORY_HOLE: leave out what has been committed of the DIFF. */
+static void forget_diff(struct ens *e, unsigned who)
+{
+	struct ens_server *s = &e->server[who];
+	struct history *h = &s->z.history;
+	uint64_t from = h->tail - h->head > s->diffed ? h->tail - s->diffed : h->head;
+	uint64_t gone = h->open > from ? h->open - from : 0;
+
+	for (uint64_t i = from; gone && i + gone < h->tail; i++)
+		h->entry[i % h->entry_max] = h->entry[(i + gone) % h->entry_max];
+	h->open -= gone;
+	h->tail -= gone;
+	h->byte_head = h->head == h->tail ? h->byte_tail : h->entry[h->head % h->entry_max].at;
+	if (gone)
+		crash_leader(e);
 }
 
 static void carry_out(struct ens *e, unsigned who, const struct zab_effect *f)
@@ -346,9 +372,12 @@ static void carry_out(struct ens *e, unsigned who, const struct zab_effect *f)
 	case ZAB_DO_LOOK:
 		s->serving = false;
 		s->loading = false;
+		s->diffed = 0;
 		break;
 	case ZAB_DO_SERVE:
 		check_serve(e, who, f->epoch);
+		if (e->naive == ENS_HISTORY_HOLE && s->z.role == ZAB_FOLLOWING)
+			forget_diff(e, who);
 		s->serving = true;
 		break;
 	case ZAB_DO_FILE_SEND:
@@ -408,14 +437,30 @@ static void run_effects(struct ens *e, unsigned who)
 	}
 }
 
+/* ENS_EPOCH_FIRST: and the power fails before the transactions are on disk. */
+static void epoch_first(struct ens *e, unsigned who)
+{
+	struct ens_server *s = &e->server[who];
+
+	if (s->disk.current == s->disk.accepted)
+		return;
+	s->disk.current = s->disk.accepted;
+	if (s->disk.n == s->disk.synced || e->now_ns >= e->faults_end_ns)
+		return;
+	crash_leader(e);
+	ens_crash(e, who);
+}
+
 /* Naive rules are broken by whoever carries the effects out, the product knows nothing of them. */
 static void after_effects(struct ens *e, unsigned who)
 {
 	struct ens_server *s = &e->server[who];
-	bool early = e->naive == ENS_ACK_BEFORE_SYNC ||
-		     (e->naive == ENS_NEWLEADER_EARLY && s->up && s->z.role == ZAB_FOLLOWING &&
-		      s->z.phase == ZAB_PHASE_HARDEN);
+	bool hardens = s->up && s->z.role == ZAB_FOLLOWING && s->z.phase == ZAB_PHASE_HARDEN;
+	bool early =
+		e->naive == ENS_ACK_BEFORE_SYNC || (e->naive == ENS_NEWLEADER_EARLY && hardens);
 
+	if (e->naive == ENS_EPOCH_FIRST && hardens)
+		epoch_first(e, who);
 	if (s->up && early && s->disk.n && s->z.durable < s->disk.log[s->disk.n - 1].zxid &&
 	    !(s->z.busy & (ZAB_BUSY_TRUNCATE | ZAB_BUSY_SNAP))) {
 		zab_durable(&s->z, s->disk.log[s->disk.n - 1].zxid, e->now_ns);

@@ -23,10 +23,12 @@ enum {
 /* Rules that must not be broken, broken on purpose: the checker has to see it. */
 enum ens_naive {
 	ENS_SOUND,
-	ENS_ACK_BEFORE_SYNC,   /* what is appended counts as durable */
+	ENS_ACK_BEFORE_SYNC,   /* what is appended counts as durable (ZOOKEEPER-4785) */
 	ENS_EPOCH_NOT_WRITTEN, /* an epoch is promised and forgotten in a crash */
 	ENS_NEWLEADER_EARLY, /* NEWLEADER is acknowledged before the transactions of the DIFF are on
 				disk (ZOOKEEPER-3911, 4646) */
+	ENS_EPOCH_FIRST,     /* ... and currentEpoch is written before they are (4643) */
+	ENS_HISTORY_HOLE,    /* what came by DIFF is not passed on to others (4925) */
 	ENS_NAIVE_COUNT
 };
 
@@ -82,6 +84,7 @@ struct ens_server {
 	uint64_t keep_ns;  /* when it tells how far it has applied */
 	bool loading;
 	uint64_t load_zxid;
+	uint32_t diffed; /* transactions logged since it last looked for a leader */
 };
 
 enum ens_event_kind { ENS_NOTIFY, ENS_DIAL, ENS_EPOCH, ENS_TRUNCATED, ENS_SNAP_LOADED };

@@ -66,8 +66,12 @@ static void every_seed_keeps_the_promises(void **state)
 /* A checker that never fails proves nothing. */
 static void naive_rules_are_caught(void **state)
 {
-	static const char *const name[] = {"", "ACK before fsync", "epoch not written",
-					   "NEWLEADER acknowledged early"};
+	static const char *const name[] = {"",
+					   "ACK before fsync",
+					   "epoch not written",
+					   "NEWLEADER acknowledged early",
+					   "currentEpoch before the DIFF",
+					   "DIFF not passed on"};
 
 	(void)state;
 	for (int rule = 1; rule < ENS_NAIVE_COUNT; rule++) {

@@ -168,19 +168,21 @@ class Member(Server):
 
 
 class Lab:
-    """kinds: one for each voter, sids from 1; observers: kinds of what comes after them."""
+    """kinds: one for each voter, sids from first; observers: kinds of what comes after them."""
     bridged = False
 
-    def __init__(self, directory, kinds, observers=(), conf=None):
+    def __init__(self, directory, kinds, observers=(), conf=None, first=1):
         self.directory = directory
         self.conf = dict(conf or {})
+        self.first = first
         self.members = []
         for kind in list(kinds) + list(observers):
-            sid = len(self.members) + 1
-            self.members.append(Member(self, sid, kind, observer=sid > len(kinds)))
+            n = len(self.members)
+            self.members.append(Member(self, first + n, kind, observer=n >= len(kinds)))
         self.cuts, self.loss = set(), 0
         if Lab.bridged:
-            return      # by another ensemble, whose turn comes before or after this one's
+            return      # by another ensemble, whose sids, and so addresses, are others or whose
+                        # turn comes before or after this one's
         Lab.bridged = True
         sh("mount", "-t", "sysfs", "sysfs", "/sys")
         sh("ip", "link", "set", "lo", "up")
@@ -195,7 +197,7 @@ class Lab:
         sh("ip", "link", "set", BRIDGE, "up")
 
     def __getitem__(self, sid):
-        return self.members[sid - 1]
+        return self.members[sid - self.first]
 
     # ---- lives
     def start(self, *members, seconds=60.0):
@@ -207,7 +209,7 @@ class Lab:
 
     def begin(self, leader=None):
         """The first start of all; the servers are empty, so that the larger sid of two leads.
-        leader: the sid that is to lead (not 1), the last voter when it is not given."""
+        leader: the sid that is to lead (not the first), the last voter when it is not given."""
         voters = [m for m in self.members if not m.observer]
         leader = self[leader] if leader else voters[-1]
         quorum = [m for m in voters if m.sid < leader.sid][-(len(voters) // 2):] + [leader]

@@ -119,8 +119,9 @@ static void three_servers(void **state)
 	assert_int_equal(q->settle_fast_ms, 30);
 	assert_int_equal(q->heartbeat_ms, 40);
 	assert_int_equal(q->heartbeat_timeout_ms, 250);
-	assert_int_equal(q->observer_log_ms, 10);
-	assert_int_equal(q->observer_calm_us, 2000);
+	assert_int_equal(q->observer_log_ms, 50);
+	assert_int_equal(q->observer_nice, 7);
+	assert_int_equal(q->observer_calm_us, 5000);
 	assert_int_equal(q->cnx_timeout_ms, 5000);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 330000);
@@ -157,7 +158,7 @@ static void keys(void **state)
 		   "fastleader.minNotificationInterval=50\nreadonlymode.enabled=true\n"
 		   "zookeeper.fastleader.maxNotificationInterval=5000\nsnapshotSizeFactor=0.5\n"
 		   "zab.settleMs=20\nzab.settleFastMs=0\nzab.heartbeatMs=0\nzab.heartbeatTimeoutMs="
-		   "90\nzab.observerLogMs=3\nzab.observerCalmUs=4\n"
+		   "90\nzab.observerLogMs=3\nzab.observerCalmUs=4\nzab.observerNice=5\n"
 		   "electionPortBindRetry=3\nreconfigEnabled=true\nsyncEnabled=false\n"
 		   "testingonly.initialZxid=4294967294\n");
 	assert_int_equal(q->connect_limit, 3);
@@ -170,6 +171,7 @@ static void keys(void **state)
 	assert_int_equal(q->heartbeat_ms, 0);
 	assert_int_equal(q->heartbeat_timeout_ms, 90);
 	assert_int_equal(q->observer_log_ms, 3);
+	assert_int_equal(q->observer_nice, 5);
 	assert_int_equal(q->observer_calm_us, 4);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 500000);
@@ -189,6 +191,8 @@ static void keys(void **state)
 	    "zoo.cfg:9: peerType: \"leader\" must be participant or observer\n");
 	bad(THREE "snapshotSizeFactor=nan\n",
 	    "zoo.cfg:9: snapshotSizeFactor: \"nan\" is not a number like 0.33\n");
+	good(THREE "zab.observerNice=19\n");
+	bad(THREE "zab.observerNice=20\n", "zoo.cfg:9: zab.observerNice: \"20\" is too large\n");
 	good(THREE "zab.requestBytes=64K\n");
 	assert_int_equal(conf.quorum.request_bytes, 64 << 10);
 	bad(THREE "zab.requestBytes=65535\n",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transaction bytes against files of live servers (spec/disk-format.md section 11), and apply of
  * forms that this server does not write. */
+#include "core/txn/ahead.h"
 #include "core/txn/apply.h"
 #include "test/lib/lead.h"
 
@@ -11,6 +12,8 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void log_is(const struct lead *d, size_t i, const char *hex)
 {
@@ -349,13 +352,48 @@ static void cut_short(void **state)
 	tree_stop();
 }
 
+/* Whatever the bytes are, hints read no further and change nothing; a sanitizer watches. */
+static void ahead_of_anything(void **state)
+{
+	static const int32_t types[] = {1, 2, 5, 7, 15, 19, 20, 21, 13, 14, -1, -10, -11, 99};
+	static const uint32_t lengths[] = {0, 1, 2, 3, UINT32_MAX, INT32_MAX};
+	struct lead *d = lead_open(&(struct lead_opt){.digest = true});
+	uint64_t s = lead_session(d, 0, 0, 10000), before;
+
+	(void)state;
+	assert_int_equal(lead_err(d, s, ZK_OP_CREATE, req_create("/a", "x", NULL, 0)), ZK_EOK);
+	before = tree_digest(d->tree);
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		for (unsigned k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+			struct zk_span txn[TXN_AHEAD];
+			uint8_t whole[TXN_HEADER_BYTES + 4 + 2] = {0};
+
+			zk_put32(whole + TXN_TYPE_AT, (uint32_t)types[i]);
+			zk_put32(whole + TXN_HEADER_BYTES, lengths[k]);
+			memcpy(whole + TXN_HEADER_BYTES + 4, "/a", 2);
+			for (size_t n = 0; n <= sizeof(whole); n++) {
+				uint8_t *cut = malloc(n ? n : 1); /* no byte more */
+
+				memcpy(cut, whole, n);
+				for (unsigned j = 0; j < TXN_AHEAD; j++)
+					txn[j] = zk_span_of(cut, n);
+				txn_ahead(d->tree, txn, TXN_AHEAD);
+				txn_ahead(d->tree, txn, 0);
+				free(cut);
+			}
+		}
+	}
+	assert_true(tree_digest(d->tree) == before);
+	lead_close(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digests),   cmocka_unit_test(history),
 		cmocka_unit_test(vectors),   cmocka_unit_test(other_bodies),
 		cmocka_unit_test(old_forms), cmocka_unit_test(replay),
-		cmocka_unit_test(cut_short),
+		cmocka_unit_test(cut_short), cmocka_unit_test(ahead_of_anything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
