@@ -54,7 +54,8 @@ one_line() {
 }
 
 start() { # COMMAND...: in the background, until it serves
-	ip netns exec "$ns" "$@" >"$out" 2>&1 & # not in_ns: its pid would be a subshell's
+	: >"$out" # here, not in the child: an old "serving" must not count
+	ip netns exec "$ns" "$@" >>"$out" 2>&1 & # not in_ns: its pid would be a subshell's
 	pid=$!
 	for _ in $(seq 200); do
 		grep -q 'INFO serving=' "$out" && return 0

@@ -142,8 +142,9 @@ zokord_on() {
 	sed "s#^dataDir=.*#dataDir=$data#" "$top/configs/standalone.cfg" >"$tmp/zokord.cfg"
 	printf '%s\n' extendedTypesEnabled=true '4lw.commands.whitelist=*' tree.memoryLimit=256M \
 		dp.coreMemory=64M "$@" >>"$tmp/zokord.cfg"
+	: >"$tmp/zokord.log" # here, not in the child: an old "serving" must not count
 	ip netns exec "$ns" timeout 60 setpriv --pdeathsig KILL "$zokord" "$tmp/zokord.cfg" \
-		>"$tmp/zokord.log" 2>&1 &
+		>>"$tmp/zokord.log" 2>&1 &
 	server_pid=$!
 }
 # zokord_serves OUT DATADIR [LINE...]: dump what it serves
