@@ -188,6 +188,7 @@ void *zk_slab_get(struct zk_slab *s)
 		p = c->first;
 		__asan_unpoison_memory_region(p, s->obj_bytes);
 		c->first = c->first->next;
+		__builtin_prefetch(c->first, 1); /* for the next one: it was put back long ago */
 	} else {
 		zk_assert(c->fresh < s->per_chunk);
 		p = (char *)c + ZK_SLAB_HEAD_BYTES + (size_t)c->fresh++ * s->obj_bytes;

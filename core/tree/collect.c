@@ -27,8 +27,7 @@ uint64_t tree_horizon(struct tree *t)
 
 static void garbage_version(struct tree *t, struct tree_version *v)
 {
-	v->queue = t->unlinked.versions;
-	t->unlinked.versions = v;
+	tree_lanes_put(&t->unlinked.versions, v);
 	tree_count(&t->count.garbage, 1);
 }
 
@@ -101,11 +100,9 @@ unsigned tree_collect(struct tree *t, unsigned budget)
 	unsigned done = 0;
 
 	tree_log_trim(&t->log, tree_log_lowest(t));
-	while (done < budget && (v = t->retire_first) != NULL && v->zxid <= horizon) {
-		t->retire_first = v->queue;
-		if (!t->retire_first)
-			t->retire_last = NULL;
-		tree_version_prefetch(t->retire_first);
+	while (done < budget && (v = tree_lanes_first(&t->retire)) != NULL && v->zxid <= horizon) {
+		(void)tree_lanes_take(&t->retire);
+		tree_lanes_prefetch_older(&t->retire);
 		done++;
 		if (v->flags & TREE_VERSION_CARRIER) {
 			garbage_version(t, v);
@@ -129,13 +126,13 @@ struct tree_garbage *tree_garbage_take(struct tree *t)
 {
 	struct tree_garbage *g;
 
-	if (!t->unlinked.versions && !t->unlinked.nodes && !t->unlinked.kids)
+	if (tree_garbage_empty(&t->unlinked))
 		return NULL;
 	g = tree_alloc_get(&t->alloc, sizeof(*g));
 	if (!g)
 		return NULL; /* stays for the next time */
 	*g = t->unlinked;
-	t->unlinked = (struct tree_garbage){NULL, NULL, NULL};
+	t->unlinked = (struct tree_garbage){.nodes = NULL};
 	t->batches_out++;
 	return g;
 }
@@ -147,11 +144,8 @@ bool tree_garbage_free(struct tree *t, struct tree_garbage *g, unsigned budget)
 	struct tree_kids *k;
 	int64_t freed = 0;
 
-	for (; (v = g->versions) != NULL && budget; budget--, freed++) {
-		g->versions = v->queue;
-		tree_version_prefetch(g->versions);
+	for (; budget && (v = tree_lanes_take(&g->versions)) != NULL; budget--, freed++)
 		tree_version_free(t, v);
-	}
 	for (; (n = g->nodes) != NULL && budget; budget--, freed++) {
 		g->nodes = n->garbage;
 		tree_node_free(t, n);
@@ -161,7 +155,7 @@ bool tree_garbage_free(struct tree *t, struct tree_garbage *g, unsigned budget)
 		tree_kids_free(&t->alloc, k);
 	}
 	tree_count(&t->count.garbage, -freed);
-	if (g->versions || g->nodes || g->kids) {
+	if (!tree_garbage_empty(g)) {
 		tree_memory_note(t);
 		return false;
 	}

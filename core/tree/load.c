@@ -93,7 +93,7 @@ void tree_load_clear(struct tree *t)
 	struct tree_node *n = t->root, *c;
 	uint64_t from = 0;
 
-	zk_assert(t->load && !t->open && !t->retire_first);
+	zk_assert(t->load && !t->open && tree_lanes_empty(&t->retire));
 	while (n) {
 		c = tree_child_from(n, from);
 		from = 0;
@@ -310,8 +310,7 @@ void tree_load_sweep(struct tree *t)
 	struct tree_node *n;
 	struct tree_kids *k;
 
-	while ((v = t->retire_first) != NULL) {
-		t->retire_first = v->queue;
+	while ((v = tree_lanes_take(&t->retire)) != NULL) {
 		if (v->flags & TREE_VERSION_CARRIER) {
 			tree_version_free(t, v);
 			continue;
@@ -320,11 +319,9 @@ void tree_load_sweep(struct tree *t)
 		if (v->flags & TREE_VERSION_TOMBSTONE)
 			(void)tree_node_unlink(t, v->node);
 	}
-	t->retire_last = NULL;
-	for (; (v = t->unlinked.versions) != NULL; tree_count(&t->count.garbage, -1)) {
-		t->unlinked.versions = v->queue;
+	for (; (v = tree_lanes_take(&t->unlinked.versions)) != NULL;
+	     tree_count(&t->count.garbage, -1))
 		tree_version_free(t, v);
-	}
 	for (; (n = t->unlinked.nodes) != NULL; tree_count(&t->count.garbage, -1)) {
 		t->unlinked.nodes = n->garbage;
 		tree_node_free(t, n);
@@ -374,7 +371,7 @@ void tree_load_close(struct tree *t)
 {
 	struct tree_load *l = t->load;
 
-	zk_assert(l && !t->open && t->root && !t->retire_first);
+	zk_assert(l && !t->open && t->root && tree_lanes_empty(&t->retire));
 	tree_load_drop(t);
 	tree_fuzzy(t, 0);
 	t->zxid = t->stamp = t->last_zxid;

@@ -16,6 +16,7 @@
 #include "core/tree/ephemeral.h"
 #include "core/tree/index.h"
 #include "core/tree/kids.h"
+#include "core/tree/lanes.h"
 #include "core/tree/log.h"
 #include "core/tree/quota.h"
 #include "core/tree/tree.h"
@@ -86,17 +87,22 @@ struct tree_version {
 		struct tree_blob *blob; /* TREE_DATA_BLOB */
 		struct tree_node *node; /* tombstone: the node to unlink */
 	};
-	struct tree_version *queue; /* apply: next in the retire queue, then in the garbage */
+	struct tree_version *queue; /* apply: in the retire queue, then in the garbage */
 	uint32_t content;           /* apply: tree_digest_content(), if the node is DIGESTED */
 	uint32_t sum;               /* apply: what it adds to tree.digest */
 	uint8_t bytes[];
 };
 
 struct tree_garbage {
-	struct tree_version *versions;
+	struct tree_lanes versions;
 	struct tree_node *nodes;
 	struct tree_kids *kids;
 };
+
+static inline bool tree_garbage_empty(const struct tree_garbage *g)
+{
+	return tree_lanes_empty(&g->versions) && !g->nodes && !g->kids;
+}
 
 struct tree_reader {
 	/* What the apply core reads: release by the owner in tree_reader_advance(), tree_pin_take()
@@ -167,7 +173,7 @@ struct tree {
 	uint64_t digest;    /* sum of the newest versions' */
 	bool digest_kept;
 	uint64_t fuzzy_to; /* tree_fuzzy() */
-	struct tree_version *retire_first, *retire_last;
+	struct tree_lanes retire;
 	struct tree_garbage unlinked;
 	unsigned batches_out;
 	unsigned n_readers;

@@ -179,21 +179,17 @@ void tree_node_drop(struct tree *t, struct tree_node *n)
 
 static void drop_all(struct tree *t)
 {
-	struct tree_version *v, *next;
+	struct tree_version *v;
 	struct tree_garbage *g;
 	struct tree_node *n;
 
 	/* carriers are reached from the retire queue only; the rest also from its nodes */
-	for (v = t->retire_first; v; v = next) {
-		next = v->queue;
+	while ((v = tree_lanes_take(&t->retire)) != NULL)
 		if (v->flags & TREE_VERSION_CARRIER)
 			tree_version_free(t, v);
-	}
 	g = &t->unlinked;
-	for (; (v = g->versions) != NULL; g->versions = next) {
-		next = v->queue;
+	while ((v = tree_lanes_take(&g->versions)) != NULL)
 		tree_version_free(t, v);
-	}
 	for (struct tree_node *n2; (n = g->nodes) != NULL; g->nodes = n2) {
 		n2 = n->garbage;
 		tree_node_free(t, n);

@@ -20,12 +20,7 @@ static void retire_push(struct tree *t, struct tree_version *v)
 {
 	zk_assert(!(v->flags & TREE_VERSION_QUEUED) && v->zxid == t->stamp);
 	v->flags |= TREE_VERSION_QUEUED;
-	v->queue = NULL;
-	if (t->retire_last)
-		t->retire_last->queue = v;
-	else
-		t->retire_first = v;
-	t->retire_last = v;
+	tree_lanes_put(&t->retire, v);
 }
 
 /* Link a version stamped with the open transaction on top of a node. */
@@ -260,7 +255,7 @@ bool tree_can_step(const struct tree *t, uint64_t steps, uint64_t owned)
 
 bool tree_reclaims(const struct tree *t)
 {
-	return t->retire_first || t->unlinked.versions || t->unlinked.nodes || t->unlinked.kids ||
+	return !tree_lanes_empty(&t->retire) || !tree_garbage_empty(&t->unlinked) ||
 	       t->batches_out || t->log.oldest != t->log.newest;
 }
 
