@@ -29,8 +29,9 @@ unsigned eal_lcores_high(void);
 void eal_clock_init(void);
 
 /** Two servers that start at once must not count the same free pages: hold this from the counting
- * until DPDK has taken them. Waits at most 5 s; @return a descriptor for eal_huge_unlock(), -1 when
- * there is nothing to lock. */
+ * until DPDK has taken them, and when taking others. It excludes processes that share a PID
+ * namespace, whatever their network namespace. Waits at most 5 s, then goes on without; @return a
+ * descriptor for eal_huge_unlock(), -1 when there is nothing to lock. */
 int eal_huge_lock(void);
 void eal_huge_unlock(int fd);
 

@@ -83,8 +83,9 @@ static bool reserve(unsigned kib, unsigned shift, uint32_t need_mib, char *why, 
 
 int eal_huge_lock(void)
 {
-	/* A lock on a directory that every process sees leaves nothing behind. */
-	int fd = open("/sys/kernel/mm/hugepages", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A lock on a directory leaves nothing behind. Not below /sys: every network namespace
+	 * has its own. */
+	int fd = open("/proc/sys/vm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct timespec nap = {0, LOCK_NAP_NS};
 
 	for (int i = 0; fd >= 0 && i < LOCK_TRIES; i++) {

@@ -51,8 +51,11 @@ void *eal_pages_alloc(size_t n)
 		return p == MAP_FAILED ? NULL : p;
 	}
 	if (huge_allowed) {
+		int lock = eal_huge_lock(); /* not those that a starting server has counted */
+
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (21 << MAP_HUGE_SHIFT), -1, 0);
+		eal_huge_unlock(lock);
 		if (p != MAP_FAILED)
 			return p;
 	}

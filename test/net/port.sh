@@ -58,6 +58,7 @@ echo leak:xsk_umem__create >"$dir/lsan"
 export LSAN_OPTIONS=suppressions=$dir/lsan:print_suppressions=0
 
 ip netns add "$ns" || exit 1
+ip netns add "${ns}b" || exit 1
 in_ns ip link set lo up
 
 for mode in "" no; do
@@ -71,6 +72,13 @@ out=$(in_ns unshare -m sh -c "$no_huge memory" 2>&1)
 ok "no huge pages to be had: one line, ordinary pages" $? "$out"
 code "no huge pages, but asked for" 2 "huge pages: this kernel has no huge pages" \
 	unshare -m sh -c "$no_huge memory 2M"
+# Every network namespace has a /sys of its own.
+start "$prog" lock 500
+ip netns exec "${ns}b" timeout 20 "$prog" lock 0 >>"$dir/out" 2>&1
+[ "$(paste -sd' ' "$dir/out")" = "ready free ready free" ]
+ok "two servers in two namespaces do not count huge pages at once" $? "$(cat "$dir/out")"
+wait "$pid"
+pid=
 out=$(in_ns "$prog" leak 2>&1)
 ok "a missing packet is reported with its pool" $? "$out"
 
@@ -170,7 +178,6 @@ for kind in af_packet af_xdp; do
 	in_ns ping -c 6 -i 0.1 -W 1 -s 1400 127.181.5.1 >/dev/null
 	finish "$kind: ARP and pings seen, pools full"
 done
-ip netns add "${ns}b"
 in_ns ip link add zd1 type veth peer name zp1 netns "${ns}b"
 ip -n "${ns}b" addr add 10.9.0.1/24 dev zp1
 ip -n "${ns}b" link set zp1 up

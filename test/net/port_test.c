@@ -10,12 +10,14 @@
  *                                       given by a raw socket come out of which queue?
  *   port_test leak                      keep one packet of a pool: the report must name it
  *   port_test memory                    huge pages, clock, threads
+ *   port_test lock MS                   hold the lock on huge pages for so long
  *
  * KEY: bridge=NAME host=IP stack=IP mtu=N queues=N huge=no|2M|auto peer=1 (a queue for the peer)
  */
 #include "core/base/endian.h"
 #include "core/base/hash.h"
 #include "dp/eal/eal.h"
+#include "dp/eal/eal_int.h"
 #include "dp/port/port.h"
 
 #include <arpa/inet.h>
@@ -109,7 +111,7 @@ static void start(struct eal_conf *eal)
 	char why[PORT_ERR_TEXT_MAX];
 	enum zk_err err;
 
-	eal->memory_mib = 16;
+	eal->memory_mib = 64; /* the largest pools: 2 queues of 1024 packets of 16 KB */
 	eal->log = say;
 	err = eal_start(eal, why);
 	if (err) {
@@ -494,6 +496,19 @@ static int do_memory(cpu_set_t before)
 	return ok ? 0 : 1;
 }
 
+static int do_lock(unsigned ms)
+{
+	int lock = eal_huge_lock();
+
+	printf("ready\n");
+	fflush(stdout);
+	usleep(ms * 1000);
+	printf("free\n");
+	fflush(stdout);
+	eal_huge_unlock(lock);
+	return lock < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct eal_conf eal = {.hugepages = EAL_HUGE_AUTO};
@@ -511,6 +526,8 @@ int main(int argc, char **argv)
 	}
 	if (argc < 3)
 		return 2;
+	if (strcmp(argv[1], "lock") == 0)
+		return do_lock((unsigned)atoi(argv[2]));
 	c = conf_of(argc - 2, argv + 2, &eal);
 	eal.extra_args = getenv("PORT_TEST_EAL");
 	start(&eal);
