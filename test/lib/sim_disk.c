@@ -660,6 +660,16 @@ void sim_disk_kill(struct sim_disk *s)
 	drop_submissions(s);
 }
 
+/* Is only one bit missing? Nobody can tell that from a bit that has flipped since. */
+static bool one_bit(const uint8_t *a, const uint8_t *b)
+{
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < SIM_SECTOR; i++)
+		bits += (unsigned)__builtin_popcount(a[i] ^ b[i]);
+	return bits == 1;
+}
+
 /* 0: unsynced things are lost, 1: they are there, 2: each takes its chance. */
 static void crash_file(struct sim_disk *s, struct sim_inode *f, unsigned how)
 {
@@ -678,6 +688,8 @@ static void crash_file(struct sim_disk *s, struct sim_inode *f, unsigned how)
 		if (how == 2 && sim_disk_random(s, 3) == 0)
 			n = (size_t)sim_disk_random(s, SIM_SECTOR); /* torn */
 		memcpy(f->safe + at, f->now + at, n);
+		if (n < SIM_SECTOR && one_bit(f->safe + at, f->now + at))
+			memcpy(f->safe + at, f->now + at, SIM_SECTOR);
 	}
 	f->size = pick == 0   ? f->safe_size
 		  : pick == 1 ? f->size

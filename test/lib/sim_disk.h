@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** A disk in memory that loses what core/store/disk.h allows it to lose, from one seed.
  *
- * Sectors of 512 bytes that no sync has covered are, after a crash, old, new or torn; a size that
- * no sync has covered is old, new or between; of the names that no sync of the directory has
- * covered a prefix, in order, is there. A failed sync keeps any part and forgets the rest: the next
- * one says nothing about it. Submissions end in any order and are half done by a crash.
+ * Sectors of 512 bytes that no sync has covered are, after a crash, old, new or torn (but not by a
+ * single bit, which is what a flipped one looks like: sim_disk_flip()); a size that no sync has
+ * covered is old, new or between; of the names that no sync of the directory has covered a prefix,
+ * in order, is there. A failed sync keeps any part and forgets the rest: the next one says nothing
+ * about it. Submissions end in any order and are half done by a crash.
  */
 #ifndef TEST_SIM_DISK_H
 #define TEST_SIM_DISK_H

@@ -192,7 +192,8 @@ static uint32_t above(const struct cl *w, uint64_t zxid)
 }
 
 /* Who leads may have its state from somebody who was elected, sent it and was gone before it could
- * serve: nobody has seen the newest of it committed, and it is from now on. */
+ * serve: nobody has seen the newest of it committed, and it is from now on. An observer may show
+ * what its own log has no room for yet, before any voter hears that it is committed. */
 static void commit_base(struct cl *w, const struct cl_server *s, uint64_t base)
 {
 	uint64_t last = w->order_n ? w->order[w->order_n - 1].zxid : 0;
@@ -243,9 +244,10 @@ static void begin(struct cl *w, struct cl_server *s)
 
 static void check_digest(struct cl *w, const struct cl_server *s)
 {
-	struct cl_committed *c = &w->order[s->order_at - 1];
+	uint32_t at = above(w, tree_last_zxid(s->tree));
+	struct cl_committed *c = &w->order[at - 1];
 
-	if (!s->order_at || tree_last_zxid(s->tree) != c->zxid)
+	if (!at || tree_last_zxid(s->tree) != c->zxid)
 		return;
 	if (c->has_digest && c->digest != tree_digest(s->tree))
 		cl_broken(w, s->index, "another state at the same zxid", c->zxid);
@@ -274,6 +276,8 @@ void cl_check_server(struct cl *w, struct cl_server *s)
 			 w->order[s->order_at].sum != zk_hash13(&key, t->p, t->n))
 			cl_broken(w, s->index, "another history than the one committed", t->zxid);
 	}
+	if (s->quorum->z.role == ZAB_OBSERVING)
+		commit_base(w, s, applied);
 	check_digest(w, s);
 }
 
