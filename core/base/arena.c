@@ -188,25 +188,30 @@ static void arena_free(struct zk_mem *m, void *p, size_t n)
 {
 	struct zk_arena *a = zk_container_of(m, struct zk_arena, mem);
 	struct zk_arena_block *b = (struct zk_arena_block *)(void *)((uint8_t *)p - HEAD), *next;
+	uint8_t *from = (uint8_t *)(b + 1), *to;
 
 	zk_assert((uintptr_t)p % ALIGN == 0 && !is_free(b) && n <= size_of(b));
 	zk_assert(m->used_bytes >= n);
 	m->used_bytes -= n;
 	__asan_unpoison_memory_region(payload(b), size_of(b));
 	next = after(b);
+	to = (uint8_t *)next;
 	if (is_free(next)) {
+		to = (uint8_t *)(next + 1);
 		bin_take(a, next);
 		b->size += HEAD + size_of(next);
 	}
 	if (b->before && is_free(b->before)) {
+		from = (uint8_t *)b;
 		b = b->before;
 		bin_take(a, b);
 		b->size += HEAD + size_of(after(b));
 	}
 	after(b)->before = b;
 	bin_put(a, b);
-	/* behind the links of a free block nobody has business */
-	__asan_poison_memory_region(b + 1, size_of(b) - PAYLOAD_MIN);
+	/* Behind the links of a free block nobody has business. What was free is poisoned already,
+	 * and may be gigabytes. */
+	__asan_poison_memory_region(from, (size_t)(to - from));
 }
 
 enum zk_err zk_arena_init(struct zk_arena *a, void *base, size_t n, size_t limit_bytes)

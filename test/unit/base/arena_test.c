@@ -10,6 +10,9 @@
 #include <string.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 enum { BYTES = 1 << 20, SLOTS = 512, STEPS = 200000 };
 
@@ -18,6 +21,17 @@ struct held {
 	size_t n;
 	uint8_t tag;
 };
+
+/* All of an arena in which nothing is used is out of bounds, but for the marks at its ends. */
+static void poisoned(const uint8_t *base)
+{
+#ifdef __SANITIZE_ADDRESS__
+	for (size_t i = 32; i < BYTES - 16; i++)
+		if (!__asan_address_is_poisoned(base + i))
+			fail_msg("byte %zu of a free arena may be used", i);
+#endif
+	(void)base;
+}
 
 static void random_use(void **state)
 {
@@ -30,6 +44,7 @@ static void random_use(void **state)
 	(void)state;
 	assert_int_equal(zk_arena_init(&a, base, BYTES, 0), ZK_EOK);
 	fresh = zk_arena_largest(&a);
+	poisoned(base);
 	for (unsigned i = 0; i < STEPS; i++) {
 		rnd = zk_mix64(rnd + i + 1);
 		struct held *h = &held[rnd % SLOTS];
@@ -63,6 +78,7 @@ static void random_use(void **state)
 	zk_arena_check(&a);
 	assert_int_equal(a.mem.used_bytes, 0);
 	assert_int_equal(zk_arena_largest(&a), fresh); /* all merged again */
+	poisoned(base);
 	free(base);
 }
 
