@@ -43,7 +43,8 @@ ZK_MUST_USE enum zk_err eal_thread_register(void);
 void eal_thread_unregister(void);
 
 /** Anonymous memory on huge pages where they can be had (transparent otherwise), zeroed; NULL =
- * none. Freed with eal_pages_free(p, n). Any thread that may block. */
+ * none. Freed with eal_pages_free(p, n). Any thread that may block: from 2 MiB on for 5 s at most,
+ * while other servers take their huge pages. */
 void *eal_pages_alloc(size_t n);
 void eal_pages_free(void *p, size_t n);
 
