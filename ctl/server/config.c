@@ -178,6 +178,14 @@ static void cpus_text(const struct config_cpus *cpus, char *out, size_t cap)
 	}
 }
 
+/* An observer that shares the machine stays off the CPU of the voters' leader cores, for which all
+ * writes wait. */
+static uint16_t leader_cpu_auto(const struct config_ctx *x)
+{
+	return x->cpus->cpu[x->c->quorum.on && x->c->quorum.observer ? x->cpus->n - 1 : 0];
+}
+
+/* Behind config_quorum_resolve(). */
 static void resolve_cpus(struct config_ctx *x)
 {
 	struct config *c = x->c;
@@ -185,7 +193,7 @@ static void resolve_cpus(struct config_ctx *x)
 
 	cpus_text(x->cpus, have, sizeof(have));
 	if (x->leader_auto)
-		c->leader_cpu = x->cpus->cpu[0];
+		c->leader_cpu = leader_cpu_auto(x);
 	else if (!cpu_exists(x->cpus, c->leader_cpu))
 		config_bad(x, props_get(x->props, "dp.leaderCpu"), "dp.leaderCpu",
 			   "CPU %u is not there for this process (%s)", c->leader_cpu, have);
@@ -306,14 +314,14 @@ static void resolve(struct config_ctx *x)
 	resolve_throttle(c);
 	if (!c->jute_extra_bytes)
 		c->jute_extra_bytes = c->jute_maxbuffer;
-	resolve_cpus(x);
 	resolve_addresses(x);
 	if (!x->has_mac)
 		derive_mac(c->address, c->device_text, c->mac);
+	config_quorum_resolve(x);
+	resolve_cpus(x);
 	if (c->max_connections < c->cores)
 		config_bad(x, props_get(x->props, "dp.maxConnections"), "dp.maxConnections",
 			   "is less than one for each client core");
-	config_quorum_resolve(x);
 	derive_mac(c->quorum.peer.address, c->quorum.peer.device_text, c->quorum.peer.mac);
 	if (!c->client_port)
 		need(x, "clientPort");

@@ -148,6 +148,30 @@ static void every_form_of_line(void **state)
 	assert_int_equal(conf.quorum.ip[0][1], 0x7fb50907);
 }
 
+/* Not where the leader cores of voters are that share the machine, unless it was put there. */
+static void an_observers_leader_core(void **state)
+{
+	static const char SELF[] = "peerType=observer\nserver.1=127.181.9.1:2888:3888\n"
+				   "server.2=127.181.9.2:2888:3888:observer\n"
+				   "server.3=127.181.9.3:2888:3888\n";
+	char placed[256];
+
+	(void)state;
+	good(THREE);
+	assert_int_equal(conf.leader_cpu, 0);
+	assert_int_equal(conf.cores, 1);
+	assert_int_equal(conf.core_cpu[0], 1);
+	good(SELF);
+	assert_true(conf.quorum.observer);
+	assert_int_equal(conf.leader_cpu, 1);
+	assert_int_equal(conf.cores, 1);
+	assert_int_equal(conf.core_cpu[0], 0);
+	snprintf(placed, sizeof(placed), "dp.leaderCpu=0\n%s", SELF);
+	good(placed);
+	assert_int_equal(conf.leader_cpu, 0);
+	assert_int_equal(conf.core_cpu[0], 1);
+}
+
 static void keys(void **state)
 {
 	const struct config_quorum *q = &conf.quorum;
@@ -424,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_servers),
 		cmocka_unit_test(every_form_of_line),
+		cmocka_unit_test(an_observers_leader_core),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(lines_that_are_wrong),
 		cmocka_unit_test(how_many),
