@@ -5,10 +5,9 @@ zokor and Apache ZooKeeper, the servers and the load on this machine's CPUs.
 
     observer.py [--rounds N] [--seconds S] [--kinds KIND,KIND] [--more KEY=VALUE,...] DIRECTORY
 
-What else runs on the machine changes within seconds and by more than an observer costs. So an
-ensemble with an observer and one without live side by side, the load goes to them in turns of a few
-seconds, and what is printed comes from the ratios of neighbouring turns. Half of the ratios are
-within 15 % of each other, so that it takes 60 for a median that the next run repeats within 2 or 3.
+What else runs on the machine changes within seconds and by more than an observer costs, and two
+ensembles differ by where their memory lies. So the observer of one ensemble is started and stopped
+between turns of a few seconds, and what is printed comes from the ratios of neighbouring turns.
 """
 
 from ensemble import SHAPES, Ensemble, arguments, name, run, tell_broken
@@ -18,38 +17,64 @@ from steps import leave
 WRITES = tuple(shape for shape in SHAPES if shape[0] == "set")
 
 
+class Pairs:
+    """Neighbouring turns of an ensemble, one without its observer and one with."""
+
+    def __init__(self, args, kind):
+        self.kind, self.ensemble = kind, Ensemble(args, kind, 1)
+        self.observer = self.ensemble.lab.members[-1]
+        self.without, self.kept = {}, {}    # by shape
+
+    def change(self, shape):
+        """The observer comes or goes. The turn behind that does not count: it has to catch up, and
+        a new JVM to compile."""
+        if self.observer.alive():
+            self.observer.stop()
+        else:
+            self.ensemble.lab.start(self.observer)
+        self.turn(shape)
+
+    def turn(self, shape):
+        self.ensemble.measure(shape)
+        return self.ensemble.rates[shape].pop()
+
+    def measure(self, shape):
+        """A turn of each kind, first the one that needs no change."""
+        rates = {self.observer.alive(): self.turn(shape)}
+        self.change(shape)
+        rates[self.observer.alive()] = self.turn(shape)
+        self.without.setdefault(shape, []).append(rates[False])
+        self.kept.setdefault(shape, []).append(100 * rates[True] / rates[False])
+
+    def tell(self, shape):
+        ratios = sorted(self.kept[shape])
+        print("%-36s %-6s %8.0f/s, with an observer %3.0f %% of that "
+              "(half of %d pairs: %.0f to %.0f)" % (
+                  name(shape), self.kind, median(self.without[shape]), median(ratios), len(ratios),
+                  ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]))
+
+
 def main():
     parser = arguments()
-    parser.set_defaults(rounds=60, seconds=2)
+    parser.set_defaults(rounds=40, seconds=2)
     args = parser.parse_args()
-    kept = {}       # by kind and shape: ratios of neighbours
-    pairs = {kind: (Ensemble(args, kind), Ensemble(args, kind, 1, 11))
-             for kind in args.kinds.split(",")}
-    both = [e for pair in pairs.values() for e in pair]
+    pairs = [Pairs(args, kind) for kind in args.kinds.split(",")]
 
     def rounds():
-        for kind, pair in pairs.items():
-            for e in pair:
-                e.begin()
-            for n in range(args.rounds):
+        for p in pairs:
+            p.ensemble.begin()
+            for _ in range(args.rounds):
                 for shape in WRITES:
-                    for e in pair if n % 2 == 0 else pair[::-1]:
-                        e.measure(shape)
-                    without, with_one = (e.rates[shape][-1] for e in pair)
-                    kept.setdefault((kind, shape), []).append(100 * with_one / without)
-            for e in pair:
-                e.stop()
+                    p.measure(shape)
+            p.ensemble.stop()
 
-    if run(both, rounds):
+    ensembles = [p.ensemble for p in pairs]
+    if run(ensembles, rounds):
         return 1
     for shape in WRITES:
-        for kind, pair in pairs.items():
-            ratios = sorted(kept[kind, shape])
-            print("%-36s %-6s %8.0f/s, with an observer %3.0f %% of that "
-                  "(half of %d turns: %.0f to %.0f)" % (
-                      name(shape), kind, median(pair[0].rates[shape]), median(ratios), len(ratios),
-                      ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]))
-    tell_broken(both)
+        for p in pairs:
+            p.tell(shape)
+    tell_broken(ensembles)
     return 0
 
 
