@@ -48,7 +48,7 @@ class Pairs:
 
     def tell(self, shape):
         ratios = sorted(self.kept[shape])
-        print("%-36s %-6s %8.0f/s, with an observer %3.0f %% of that "
+        print("%-36s %-6s %8.0f/s, with an observer %5.1f %% of that "
               "(half of %d pairs: %.0f to %.0f)" % (
                   name(shape), self.kind, median(self.without[shape]), median(ratios), len(ratios),
                   ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]))
