@@ -384,6 +384,8 @@ void zab_lead_packet(struct zab *z, uint32_t link, const struct zab_packet *p)
 		   (p->type == ZAB_PING || p->type == ZAB_REQUEST || p->type == ZAB_REVALIDATE)) {
 		if (p->type == ZAB_PING)
 			on_pong(z, link, p->zxid);
+		else
+			l->asked_ns = z->now_ns;
 		for_server(z, link, p);
 	} else {
 		z->count.bad_packets++;

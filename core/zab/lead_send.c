@@ -61,6 +61,35 @@ static bool send_reply(struct zab *z, uint32_t link)
 	return true;
 }
 
+/* An observer under load is told in pieces: each of its own costs a frame on both sides. Not when
+ * somebody there waits. */
+static bool informs(const struct zab *z, const struct zab_link *l)
+{
+	return l->informing || z->now_ns >= l->inform_ns || l->reply_head != l->reply_tail ||
+	       z->now_ns - l->asked_ns < ZAB_ASKED_MS * zab_ms_ns;
+}
+
+static bool inform(struct zab *z, uint32_t link, const struct history_entry *e)
+{
+	struct zab_link *l = &z->link[link];
+
+	if (!e) {
+		l->informing = false;
+		return false;
+	}
+	if (!informs(z, l)) {
+		if (l->inform_ns < z->inform_ns)
+			z->inform_ns = l->inform_ns;
+		return false;
+	}
+	if (!l->informing)
+		l->inform_ns = z->now_ns + z->conf.inform_us * zab_us_ns;
+	l->informing = true;
+	zab_send(z, link, ZAB_INFORM, e->zxid, history_bytes(&z->history, e));
+	l->proposed = l->committed = l->acked = e->zxid;
+	return true;
+}
+
 /* Broadcast. A follower gets PROPOSALs as they come and COMMITs as they are decided, an observer
  * INFORMs; none of these two passes a reply that waits to be confirmed. */
 static bool send_new(struct zab *z, uint32_t link)
@@ -75,13 +104,8 @@ static bool send_new(struct zab *z, uint32_t link)
 		zab_lead_link_gone(z, link);
 		return false;
 	}
-	if (l->observer) {
-		if (!decided)
-			return false;
-		zab_send(z, link, ZAB_INFORM, e->zxid, history_bytes(&z->history, e));
-		l->proposed = l->committed = l->acked = e->zxid;
-		return true;
-	}
+	if (l->observer)
+		return inform(z, link, decided ? e : NULL);
 	if (decided && e->zxid <= l->proposed) {
 		zab_send(z, link, ZAB_COMMIT, e->zxid, null_data);
 		l->committed = e->zxid;
@@ -122,6 +146,7 @@ static bool send_one(struct zab *z, uint32_t link)
 
 void zab_lead_flush(struct zab *z)
 {
+	z->inform_ns = UINT64_MAX;
 	for (uint64_t left = z->links; left && z->role == ZAB_LEADING; left &= left - 1) {
 		uint32_t i = zab_link_first(left);
 

@@ -287,6 +287,7 @@ uint64_t zab_next_ns(const struct zab *z)
 		return z->ending ? UINT64_MAX : elect_next_ns(&z->elect);
 	next = z->deadline_ns < z->ping_ns ? z->deadline_ns : z->ping_ns;
 	next = next < z->beat_ns ? next : z->beat_ns;
+	next = z->role == ZAB_LEADING && z->inform_ns < next ? z->inform_ns : next;
 	return z->dial_ns && z->dial_ns < next ? z->dial_ns : next;
 }
 

@@ -40,6 +40,7 @@ struct zab_conf {
 	void *absent_ctx;
 	/* Between servers that both have them; 0: as Apache's do, by tick and limits only. */
 	uint32_t heartbeat_ms, heartbeat_timeout_ms;
+	uint32_t inform_us;       /* leader: how far apart it tells an observer; 0: at once */
 	uint32_t history_entries; /* power of two */
 	size_t history_bytes;     /* at least four times data_max */
 	uint32_t data_max;        /* of one packet */
@@ -132,6 +133,9 @@ struct zab_link {
 	bool beats;           /* leader: it has taken up the agreed cadence */
 	uint64_t confirmed;   /* leader: the newest zab_confirm() that it has answered */
 	size_t room;          /* bytes the connection takes now */
+	/* leader, of an observer: being told; when it is told again; when it last asked */
+	bool informing;
+	uint64_t inform_ns, asked_ns;
 	uint32_t reply_head, reply_tail;
 	struct zab_reply *reply; /* ring, from the first use on */
 };
@@ -176,8 +180,9 @@ struct zab {
 	uint64_t now_ns, deadline_ns, tick_ns, ping_ns;
 	uint64_t confirm_asked, confirm_sent, confirmed; /* numbers of zab_confirm() */
 	uint64_t beat_ns;                                /* next heartbeat, UINT64_MAX = none */
-	uint64_t lull_ns; /* the longest silence lately of a peer with heartbeats that lives */
-	uint64_t fade_ns; /* when that counts for less */
+	uint64_t inform_ns; /* leader: when the next observer is told, UINT64_MAX = none waits */
+	uint64_t lull_ns;   /* the longest silence lately of a peer with heartbeats that lives */
+	uint64_t fade_ns;   /* when that counts for less */
 	uint64_t accepted_epoch, current_epoch, epoch;
 	uint64_t seen_epoch;             /* leader: highest one that a voter has promised */
 	uint64_t writing_epoch;          /* on its way to either file */

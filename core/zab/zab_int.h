@@ -12,10 +12,11 @@ enum {
 	ZAB_DIAL_TRIES = 8,        /* waits of 10 ms doubling to 200: 0.9 s in all */
 	ZAB_DIAL_AGAIN_MS = 10,
 	ZAB_DIAL_SILENCES = 6, /* with heartbeats: this often their time-out for all tries */
-	ZAB_DIAL_AGAIN_MAX_MS = 200
+	ZAB_DIAL_AGAIN_MAX_MS = 200,
+	ZAB_ASKED_MS = 10 /* for so long an observer that has asked hears of all at once */
 };
 
-static const uint64_t zab_ms_ns = 1000000;
+static const uint64_t zab_ms_ns = 1000000, zab_us_ns = 1000;
 
 static inline uint64_t zab_epoch_of(uint64_t zxid)
 {

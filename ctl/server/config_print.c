@@ -114,8 +114,10 @@ static void print_quorum(const struct config_quorum *q, FILE *out)
 		"zab.settleMs=%u\nzab.settleFastMs=%u\nzab.heartbeatMs=%u\nzab.heartbeatTimeoutMs=%"
 		"u\n",
 		q->settle_ms, q->settle_fast_ms, q->heartbeat_ms, q->heartbeat_timeout_ms);
-	fprintf(out, "zab.observerCalmUs=%u\nzab.observerLogMs=%u\nzab.observerNice=%u\n",
-		q->observer_calm_us, q->observer_log_ms, q->observer_nice);
+	fprintf(out,
+		"zab.observerCalmUs=%u\nzab.observerInformUs=%u\nzab.observerLogMs=%u\n"
+		"zab.observerNice=%u\n",
+		q->observer_calm_us, q->observer_inform_us, q->observer_log_ms, q->observer_nice);
 	fprintf(out, "zab.historyBytes=%llu\nzab.requestBytes=%u\ncommitLogCount=%u\n",
 		(unsigned long long)q->history_bytes, q->request_bytes, q->commit_log_count);
 	if (q->snap_factor_ppm < 0)

@@ -32,9 +32,10 @@ struct config_quorum {
 	uint32_t cnx_timeout_ms, hello_timeout_ms;      /* the latter: 0 = tick_ms * sync_limit */
 	uint32_t resend_min_ms, resend_max_ms;          /* fastleader.* */
 	uint32_t settle_ms, settle_fast_ms, heartbeat_ms, heartbeat_timeout_ms;
-	uint32_t observer_log_ms;  /* what an observer's log may wait for more */
-	uint32_t observer_nice;    /* what an observer's threads are nicer than others */
-	uint32_t observer_calm_us; /* what an observer's leader may wait to be read */
+	uint32_t observer_log_ms;    /* what an observer's log may wait for more */
+	uint32_t observer_nice;      /* what an observer's threads are nicer than others */
+	uint32_t observer_calm_us;   /* what an observer's leader may wait to be read */
+	uint32_t observer_inform_us; /* how far apart a leader tells an observer */
 	uint32_t commit_log_count;
 	uint64_t history_bytes;  /* transactions kept for learners, and those under way */
 	uint32_t request_bytes;  /* of a learner's requests under way to its leader */

@@ -157,6 +157,7 @@ static void zab_conf_of(const struct config *c, struct zab_conf *z)
 		.settle_fast_ms = q->settle_fast_ms,
 		.heartbeat_ms = q->heartbeat_ms,
 		.heartbeat_timeout_ms = q->heartbeat_timeout_ms,
+		.inform_us = c->adaptive ? q->observer_inform_us : 0,
 		.history_entries = history_entries(c),
 		.history_bytes = q->history_bytes < least ? least : q->history_bytes,
 		.data_max = recovery_length_max(c),

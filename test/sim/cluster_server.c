@@ -75,6 +75,7 @@ static void make_quorum(struct cl *w, struct cl_server *s)
 					.settle_ms = 100,
 					.settle_fast_ms = 20,
 					.heartbeat_ms = w->beats ? 40 : 0,
+					.inform_us = w->beats ? 2000 : 0,
 					.heartbeat_timeout_ms = 250,
 					.history_entries = HISTORY_ENTRIES,
 					.history_bytes = HISTORY_BYTES,

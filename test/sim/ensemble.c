@@ -529,6 +529,7 @@ void ens_boot(struct ens *e, unsigned who)
 			     .absent = absent,
 			     .absent_ctx = &side[who],
 			     .heartbeat_ms = s->beats ? 40 : 0,
+			     .inform_us = s->beats ? 2000 : 0,
 			     .heartbeat_timeout_ms = 250,
 			     .history_entries = e->small_history ? 16 : 32,
 			     .history_bytes = (e->small_history ? 12 : 32) * TXN_BYTES + 60,

@@ -122,6 +122,7 @@ static void three_servers(void **state)
 	assert_int_equal(q->observer_log_ms, 50);
 	assert_int_equal(q->observer_nice, 7);
 	assert_int_equal(q->observer_calm_us, 5000);
+	assert_int_equal(q->observer_inform_us, 2000);
 	assert_int_equal(q->cnx_timeout_ms, 5000);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 330000);
@@ -183,6 +184,7 @@ static void keys(void **state)
 		   "zookeeper.fastleader.maxNotificationInterval=5000\nsnapshotSizeFactor=0.5\n"
 		   "zab.settleMs=20\nzab.settleFastMs=0\nzab.heartbeatMs=0\nzab.heartbeatTimeoutMs="
 		   "90\nzab.observerLogMs=3\nzab.observerCalmUs=4\nzab.observerNice=5\n"
+		   "zab.observerInformUs=6\n"
 		   "electionPortBindRetry=3\nreconfigEnabled=true\nsyncEnabled=false\n"
 		   "testingonly.initialZxid=4294967294\n");
 	assert_int_equal(q->connect_limit, 3);
@@ -197,6 +199,7 @@ static void keys(void **state)
 	assert_int_equal(q->observer_log_ms, 3);
 	assert_int_equal(q->observer_nice, 5);
 	assert_int_equal(q->observer_calm_us, 4);
+	assert_int_equal(q->observer_inform_us, 6);
 	assert_int_equal(q->commit_log_count, 500);
 	assert_int_equal(q->snap_factor_ppm, 500000);
 	assert_true(q->read_only);
@@ -216,6 +219,8 @@ static void keys(void **state)
 	bad(THREE "snapshotSizeFactor=nan\n",
 	    "zoo.cfg:9: snapshotSizeFactor: \"nan\" is not a number like 0.33\n");
 	good(THREE "zab.observerNice=19\n");
+	bad(THREE "zab.observerInformUs=20001\n",
+	    "zoo.cfg:9: zab.observerInformUs: \"20001\" is too large\n");
 	bad(THREE "zab.observerNice=20\n", "zoo.cfg:9: zab.observerNice: \"20\" is too large\n");
 	good(THREE "zab.requestBytes=64K\n");
 	assert_int_equal(conf.quorum.request_bytes, 64 << 10);
