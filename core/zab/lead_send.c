@@ -61,8 +61,8 @@ static bool send_reply(struct zab *z, uint32_t link)
 	return true;
 }
 
-/* An observer under load is told in pieces: each of its own costs a frame on both sides. Not when
- * somebody there waits. */
+/* May an observer be told now? A frame for every round of a loaded leader costs both sides, so it
+ * is told in pieces, unless somebody there waits. A piece that has begun goes on. */
 static bool informs(const struct zab *z, const struct zab_link *l)
 {
 	return l->informing || z->now_ns >= l->inform_ns || l->reply_head != l->reply_tail ||
