@@ -102,6 +102,24 @@ static void check_serve(struct ens *e, unsigned who, uint64_t epoch)
 		check_applied(e, who, i);
 }
 
+/* Once the ACKs of NEWLEADER that have reached a leader make a quorum with itself, it leads. */
+static void check_leads(struct ens *e, unsigned who)
+{
+	const struct ens_server *s = &e->server[who];
+	uint64_t set = UINT64_C(1) << who, newleader = s->z.epoch << 32;
+
+	if (!s->up || s->z.role != ZAB_LEADING || s->serving)
+		return;
+	for (unsigned i = 0; (i = ens_conn_next(e, i)) < ENS_CONNS_MAX; i++) {
+		const struct ens_conn *c = &e->conn[i];
+
+		if (c->up[1] && c->end[1] == who && c->newleader == newleader)
+			set |= UINT64_C(1) << c->end[0];
+	}
+	if (zab_members_quorum(&e->members, set))
+		ens_broken(e, who, "does not lead though a quorum has acknowledged it", newleader);
+}
+
 /* ---- events to come ---- */
 
 static struct ens_event *later(struct ens *e, enum ens_event_kind kind, unsigned server,
@@ -318,6 +336,29 @@ static void forget_diff(struct ens *e, unsigned who)
 		crash_leader(e);
 }
 
+/* ENS_EARLY_ACKS: the last few transactions of the DIFF, in front of the ACK of NEWLEADER, before
+ * which they are on disk. */
+static void acknowledge_diff(struct ens *e, unsigned who, struct ens_conn *c,
+			     const struct zab_packet *p)
+{
+	enum { FEW = 16 };
+	const struct ens_server *s = &e->server[who];
+	uint32_t n = s->diffed < FEW ? s->diffed : FEW;
+
+	if (p->type != ZAB_ACK || c->acked || c->end[0] != who)
+		return;
+	c->acked = true;
+	if (e->naive != ENS_EARLY_ACKS && e->naive != ENS_FIRST_ACK)
+		return;
+	for (uint32_t i = s->disk.n - (n < s->disk.n ? n : s->disk.n); i < s->disk.n; i++) {
+		if (s->disk.log[i].zxid > p->zxid)
+			break;
+		transmit(e, c, 1,
+			 &(struct zab_packet){.type = ZAB_ACK, .zxid = s->disk.log[i].zxid});
+		e->early_acks++;
+	}
+}
+
 static void carry_out(struct ens *e, unsigned who, const struct zab_effect *f)
 {
 	struct ens_server *s = &e->server[who];
@@ -348,8 +389,10 @@ static void carry_out(struct ens *e, unsigned who, const struct zab_effect *f)
 		break;
 	case ZAB_DO_SEND:
 		c = conn_of(e, who, f->link, &end);
-		if (c)
+		if (c) {
+			acknowledge_diff(e, who, c, &f->packet);
 			transmit(e, c, !end, &f->packet);
+		}
 		break;
 	case ZAB_DO_WRITE_EPOCH:
 		v = later(e, ENS_EPOCH, who, disk_ns(e, who));
@@ -682,6 +725,18 @@ static void take_tree(struct ens *e, unsigned who, struct ens_item *it)
 	later(e, ENS_SNAP_LOADED, who, disk_ns(e, who))->zxid = s->load_zxid;
 }
 
+/* A packet reaches a leader. @return false: ENS_FIRST_ACK, and it takes it for something else. */
+static bool leader_hears(const struct ens *e, struct ens_conn *c, const struct zab_packet *p)
+{
+	bool newleader = p->type == ZAB_ACK && !(p->zxid & UINT32_MAX);
+
+	if (newleader && !c->newleader)
+		c->newleader = p->zxid;
+	c->early_ack = c->early_ack || (p->type == ZAB_ACK && !c->newleader);
+	return e->naive != ENS_FIRST_ACK || !newleader || !c->early_ack ||
+	       e->server[c->end[1]].serving;
+}
+
 /* Deliver the first item to this end if it is due and wanted. @return false: not now. */
 static bool deliver(struct ens *e, struct ens_conn *c, int to)
 {
@@ -698,10 +753,11 @@ static bool deliver(struct ens *e, struct ens_conn *c, int to)
 	c->head[to]++;
 	if (item.tree) {
 		take_tree(e, who, &item);
-	} else {
+	} else if (to == 0 || leader_hears(e, c, &item.packet)) {
 		zab_packet(&s->z, c->link[to], &item.packet, e->now_ns);
 		ens_settle(e, who);
 	}
+	check_leads(e, who);
 	free(item.bytes);
 	free(item.tree);
 	return true;

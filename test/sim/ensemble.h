@@ -23,12 +23,16 @@ enum {
 /* Rules that must not be broken, broken on purpose: the checker has to see it. */
 enum ens_naive {
 	ENS_SOUND,
-	ENS_ACK_BEFORE_SYNC,   /* what is appended counts as durable (ZOOKEEPER-4785) */
+	ENS_EARLY_ACKS,      /* no rule is broken: learners acknowledge the transactions of the DIFF
+				before NEWLEADER, as Apache's 3.8 may */
+	ENS_ACK_BEFORE_SYNC, /* what is appended counts as durable (ZOOKEEPER-4785) */
 	ENS_EPOCH_NOT_WRITTEN, /* an epoch is promised and forgotten in a crash */
 	ENS_NEWLEADER_EARLY, /* NEWLEADER is acknowledged before the transactions of the DIFF are on
 				disk (ZOOKEEPER-3911, 4646) */
 	ENS_EPOCH_FIRST,     /* ... and currentEpoch is written before they are (4643) */
 	ENS_HISTORY_HOLE,    /* what came by DIFF is not passed on to others (4925) */
+	ENS_FIRST_ACK,       /* ENS_EARLY_ACKS, and leaders take the first ACK for NEWLEADER's,
+				whatever it acknowledges (4685) */
 	ENS_NAIVE_COUNT
 };
 
@@ -61,8 +65,11 @@ struct ens_conn {
 	struct ens_item item[2][ENS_QUEUE_MAX]; /* to that end */
 	uint32_t head[2], tail[2];
 	uint64_t last_ns[2];
-	bool feed_gap;    /* ... and what it asks for is purged */
-	uint64_t feed_at; /* leader: FILE_SEND, position in its log + 1 */
+	bool acked;         /* the learner has sent an ACK */
+	bool early_ack;     /* the leader has heard one before NEWLEADER's */
+	uint64_t newleader; /* the NEWLEADER whose ACK has reached the leader; 0: none yet */
+	bool feed_gap;      /* ... and what it asks for is purged */
+	uint64_t feed_at;   /* leader: FILE_SEND, position in its log + 1 */
 	uint64_t feed_bound;
 };
 
@@ -122,6 +129,7 @@ struct ens {
 	/* what happened */
 	uint64_t crashes, breaks, partitions, pauses, commits, leaders, digest;
 	uint64_t full; /* a history had no room */
+	uint64_t early_acks;
 	struct zab_counters count;
 };
 

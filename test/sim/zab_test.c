@@ -11,7 +11,7 @@
 /* cmocka wants the four above it */
 #include <cmocka.h>
 
-enum { DEFAULT_SEEDS = 200, NAIVE_SEEDS = 300 };
+enum { DEFAULT_SEEDS = 200, NAIVE_SEEDS = 300, EARLY_SEEDS = 50 };
 
 static struct ens world; /* large; one at a time */
 
@@ -66,15 +66,16 @@ static void every_seed_keeps_the_promises(void **state)
 /* A checker that never fails proves nothing. */
 static void naive_rules_are_caught(void **state)
 {
-	static const char *const name[] = {"",
-					   "ACK before fsync",
-					   "epoch not written",
-					   "NEWLEADER acknowledged early",
-					   "currentEpoch before the DIFF",
-					   "DIFF not passed on"};
+	static const char *const name[ENS_NAIVE_COUNT] = {
+		[ENS_ACK_BEFORE_SYNC] = "ACK before fsync",
+		[ENS_EPOCH_NOT_WRITTEN] = "epoch not written",
+		[ENS_NEWLEADER_EARLY] = "NEWLEADER acknowledged early",
+		[ENS_EPOCH_FIRST] = "currentEpoch before the DIFF",
+		[ENS_HISTORY_HOLE] = "DIFF not passed on",
+		[ENS_FIRST_ACK] = "first ACK taken for NEWLEADER's"};
 
 	(void)state;
-	for (int rule = 1; rule < ENS_NAIVE_COUNT; rule++) {
+	for (int rule = ENS_ACK_BEFORE_SYNC; rule < ENS_NAIVE_COUNT; rule++) {
 		uint64_t s = 1;
 
 		while (s <= NAIVE_SEEDS && ens_run(&world, s, (enum ens_naive)rule))
@@ -83,6 +84,19 @@ static void naive_rules_are_caught(void **state)
 			fail_msg("%s: %d seeds saw nothing", name[rule], NAIVE_SEEDS);
 		print_message("%s: seed %" PRIu64 ", %s\n", name[rule], s, world.why);
 	}
+}
+
+static void early_acks_are_borne(void **state)
+{
+	uint64_t early = 0;
+
+	(void)state;
+	for (uint64_t s = 1; s <= EARLY_SEEDS; s++) {
+		if (!ens_run(&world, s, ENS_EARLY_ACKS))
+			fail_msg("seed %" PRIu64 ": %s", s, world.why);
+		early += world.early_acks;
+	}
+	assert_true(early);
 }
 
 static void same_seed_same_run(void **state)
@@ -102,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(every_seed_keeps_the_promises),
 					   cmocka_unit_test(naive_rules_are_caught),
+					   cmocka_unit_test(early_acks_are_borne),
 					   cmocka_unit_test(same_seed_same_run)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
