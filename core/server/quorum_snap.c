@@ -98,11 +98,12 @@ static bool flush(struct quorum *q, struct quorum_snap *s)
 {
 	struct quorum_conn *c = q->link[s->link];
 	struct quorum_bytes *b = &s->chunk;
-
 	size_t n;
 
 	if (c->out.n)
 		return false;
+	if (b->at == b->n) /* nothing is made yet */
+		return true;
 	n = q->conf.net.io->write(c->transport, b->p + b->at, b->n - b->at);
 	b->at += n;
 	if (n)
